@@ -1,0 +1,1 @@
+"""One suite for each promise of store/ and stream/, on the embedded parts and on the real ones."""

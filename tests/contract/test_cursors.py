@@ -1,0 +1,415 @@
+"""What the store of cursors promises, on the embedded Redis, the real one and a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from gateway.core.serial import Front, Serial
+from gateway.errors import BadParameter, StoreUnavailable, TooManyCursors
+from gateway.settings import CursorSettings, RedisSettings
+from gateway.store.cursors import CursorPlace, CursorStore
+from gateway.store.redis import Client, connect
+from tests.contract.conftest import TIMEOUT_SECONDS, names_of
+
+LIFE, NEXT_LIFE = "k7f2m0qa", "m3x9c1zz"
+ALICE = CursorPlace("bank", "alice", "phone-7", "account:1")
+
+
+def at(offset: int, life: str = LIFE, partition: int = 3) -> str:
+    """The serial of a message."""
+    return str(Serial(life, partition, offset))
+
+
+def front(*next_offsets: int, life: str = LIFE) -> str:
+    """The position of somebody on a channel that has not spoken."""
+    return str(Front(life, next_offsets))
+
+
+def place(**of: str) -> CursorPlace:
+    """ALICE's place but for what is named."""
+    return ALICE._replace(**of)
+
+
+def store_on(redis: Client, **settings: float) -> CursorStore:
+    """A store with bounds of its own."""
+    return CursorStore(redis, TIMEOUT_SECONDS, CursorSettings.model_validate(settings))
+
+
+@pytest.fixture
+def store(redis: Client) -> CursorStore:
+    """The store with the usual bounds."""
+    return store_on(redis)
+
+
+async def kept(store: CursorStore, of: CursorPlace = ALICE) -> str | None:
+    """What is kept at a place, without becoming its owner."""
+    entries = await store.of_client(of.app_id, of.client_id)
+    return next((entry.serial for entry in entries if entry[:2] == of[2:]), None)
+
+
+# ---------------------------------------------------------------------- keeping
+
+
+async def test_a_position_is_found_by_whoever_comes_next(store: CursorStore) -> None:
+    """An app that was killed and kept nothing goes on where its device was."""
+    assert await store.find_many([ALICE], "owner-1") == [None]
+    await store.save_many([(ALICE, at(17))], "owner-1")
+
+    assert await store.find_many([ALICE], "owner-2") == [at(17)]
+
+
+async def test_answers_come_in_the_order_of_the_questions(store: CursorStore) -> None:
+    """However they are put together on the way: of several clients, cursors and channels, and one of them twice."""
+    places = [
+        place(client_id=client, cursor=cursor, channel=channel)
+        for channel in ("b", "a")
+        for client in ("bob", "alice")
+        for cursor in ("tablet", "phone")
+    ]
+    await store.find_many(places, "owner")
+    await store.save_many([(each, at(number)) for number, each in enumerate(places)], "owner")
+
+    assert await store.find_many([*places[::-1], places[0]], "owner") == [at(n) for n in range(7, -1, -1)] + [at(0)]
+
+
+@pytest.mark.parametrize(
+    "other", [{"app_id": "shop"}, {"client_id": "bob"}, {"cursor": "phone-8"}, {"channel": "account:2"}]
+)
+async def test_nobody_reads_or_moves_what_is_kept_of_another(store: CursorStore, other: dict[str, str]) -> None:
+    """Another app, person, device or channel: another position."""
+    await store.find_many([ALICE], "owner")
+    await store.save_many([(ALICE, at(17))], "owner")
+
+    assert await store.find_many([place(**other)], "owner") == [None]
+    await store.save_many([(place(**other), at(99))], "owner")
+
+    assert await kept(store) == at(17)
+
+
+async def test_what_looks_like_another_place_is_none(store: CursorStore) -> None:
+    """Names come from outside: whatever separates them in Redis may be in them too."""
+    places = [
+        CursorPlace(app, client, "c", channel)
+        for app, client in [
+            ("a", "b:at:c"),
+            ("a", "b"),
+            ("a:b", ""),
+            ("", "a:b"),
+            ("a", "b\x00c"),
+            ("a", "*"),
+            ("a", "ü{x}"),
+        ]
+        for channel in ["d", "d e", "d\x00e", "ü" * 1000, "{x}"]
+    ]
+    for number, each in enumerate(places):
+        await store.save_many([(each, at(number))], "owner")
+
+    assert await store.find_many(places, "owner") == [at(number) for number in range(len(places))]
+
+
+# ---------------------------------------------------------------------- ownership
+
+
+async def test_who_came_last_owns_it(store: CursorStore) -> None:
+    """An edge that does not know yet that a device has come back elsewhere moves nothing under it."""
+    await store.find_many([ALICE], "owner-1")
+    await store.save_many([(ALICE, at(17))], "owner-1")
+    await store.find_many([ALICE], "owner-2")
+
+    await store.save_many([(ALICE, at(99))], "owner-1")
+    assert await kept(store) == at(17)
+
+    await store.save_many([(ALICE, at(18))], "owner-2")
+    assert await kept(store) == at(18)
+
+
+async def test_one_that_was_lost_belongs_to_whoever_saves_next(store: CursorStore, redis: Client) -> None:
+    """Redis was emptied under devices that are attached: what they confirm is kept anew."""
+    await store.find_many([ALICE], "owner-1")
+    await store.save_many([(ALICE, at(17))], "owner-1")
+    await redis.flushdb()
+
+    await store.save_many([(ALICE, at(18))], "owner-1")
+
+    assert await store.find_many([ALICE], "owner-2") == [at(18)]
+    assert (await store.clients("bank", "", 10)).clients == ["alice"]
+
+
+# ---------------------------------------------------------------------- never back
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_taken"),
+    [
+        (at(17), at(18), True),
+        (at(17), at(17), True),
+        (at(17), at(16), False),
+        (at(9), at(10), True),
+        (at(10**15), at(10**15 - 1), False),
+        (at(17), at(3, NEXT_LIFE), True),  # lives have no order: the topic was recreated, or partitions were added
+        (at(17), at(3, partition=2), True),  # its messages lie in several: nothing is promised of their order
+        (front(4, 9, 0, 18), at(18), True),  # it has spoken
+        (front(4, 9, 0, 18), at(17), True),
+        (front(4, 9, 0, 18), at(16), False),
+        (at(17), front(0, 0, 0, 18), True),  # an edge that has not heard of it knows that it said no more
+        (at(17), front(9, 9, 9, 17), False),
+        (front(300, 9, 70000, 18), front(300, 9, 70001, 18), True),
+        (front(300, 9, 70000, 18), front(300, 9, 70000, 18), True),
+        (front(300, 9, 70000, 18), front(300, 9, 69999, 19), False),
+        (front(300, 9, 70000, 18), front(299, 9, 70000, 18), False),
+        (front(1, 2), front(0, 0, life=NEXT_LIFE), True),
+    ],
+)
+async def test_a_position_never_goes_back(store: CursorStore, before: str, after: str, is_taken: bool) -> None:
+    """In whatever order edges and connections to Redis bring them."""
+    await store.save_many([(ALICE, before)], "owner")
+    await store.save_many([(ALICE, after)], "owner")
+
+    assert await kept(store) == (after if is_taken else before)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**15)] * 3) | st.integers(0, 10**15), min_size=2, max_size=8))
+def test_whatever_comes_nothing_is_skipped_and_nothing_taken_back(
+    redis_url: str, positions: Sequence[tuple[int, ...] | int]
+) -> None:
+    """What is kept in the end is one of the positions that were saved, and none that it replaced was beyond it."""
+    serials = [at(each, partition=1) if isinstance(each, int) else front(*each) for each in positions]
+    reached = [each + 1 if isinstance(each, int) else each[1] for each in positions]
+
+    async def run() -> list[str | None]:
+        redis = connect(RedisSettings(url=redis_url, timeout_seconds=TIMEOUT_SECONDS))
+        await redis.flushdb()
+        store = store_on(redis)
+        seen = []
+        for serial in serials:
+            await store.save_many([(ALICE, serial)], "owner")
+            seen.append(await kept(store))
+        await redis.aclose()
+        return seen
+
+    history = [reached[serials.index(serial or "")] for serial in asyncio.run(run())]
+    assert history == sorted(history)
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+async def test_a_client_has_so_many_cursors_and_no_more(redis: Client) -> None:
+    """One more is refused; those that are there go on, and so do other clients."""
+    store = store_on(redis, per_client=2)
+    one, two, three = (place(cursor=name) for name in ("one", "two", "three"))
+
+    found = await store.find_many([one, two, three, place(client_id="bob")], "owner")
+    await store.save_many([(three, at(17)), (two, at(18))], "owner")
+
+    assert [type(answer) for answer in found] == [type(None), type(None), TooManyCursors, type(None)]
+    assert await store.find_many([one, two], "owner") == [None, at(18)]
+    assert await kept(store, three) is None
+
+
+async def test_a_cursor_has_so_many_channels_and_no_more(redis: Client) -> None:
+    """And room again for another one when one was removed."""
+    store = store_on(redis, channels_per_cursor=2)
+    one, two, three = (place(channel=name) for name in ("one", "two", "three"))
+
+    found = await store.find_many([one, two, three], "owner")
+    await store.save_many([(three, at(17)), (two, at(18))], "owner")
+    assert [type(answer) for answer in found] == [type(None), type(None), TooManyCursors]
+    assert "channels" in str(found[2])
+    assert await store.find_many([two, one], "owner") == [at(18), None]
+
+    await store.remove("bank", "alice", ALICE.cursor, "one")
+    assert await store.find_many([three], "owner") == [None]
+
+
+async def test_old_cursors_make_room(redis: Client) -> None:
+    """Who changes phones is not refused for ever."""
+    store = store_on(redis, per_client=1, ttl_seconds=1)
+    await store.find_many([place(cursor="old")], "owner")
+
+    async with asyncio.timeout(20):
+        while isinstance((await store.find_many([place(cursor="new")], "owner"))[0], TooManyCursors):
+            await asyncio.sleep(0.05)
+
+    assert [entry.cursor for entry in await store.of_client("bank", "alice")] == ["new"]
+
+
+async def test_old_channels_make_room_and_their_positions_are_none(redis: Client) -> None:
+    """The device is there, and nothing was heard of one of its channels for too long."""
+    store = store_on(redis, channels_per_cursor=2, ttl_seconds=1)
+    old, busy, new = (place(channel=name) for name in ("old", "busy", "new"))
+    await store.save_many([(old, at(1)), (busy, at(2))], "owner")
+
+    async with asyncio.timeout(20):
+        while isinstance((await store.find_many([new], "owner"))[0], TooManyCursors):
+            await redis.delete(*[name for name in await names_of(redis) if name.endswith(b":swept")] or [b"none"])
+            await store.save_many([(busy, at(2))], "owner")
+            await asyncio.sleep(0.05)
+
+    assert await kept(store, old) is None
+    assert await kept(store, busy) == at(2)
+
+
+async def test_everything_ends_when_nothing_is_heard(redis: Client) -> None:
+    """Nothing of anybody stays for ever: each key has its end, which writes move."""
+    store = store_on(redis, ttl_seconds=600)
+    await store.save_many([(ALICE, at(17))], "owner")
+    names = await names_of(redis)
+
+    assert len(names) == 3
+    assert all([600_000 < await redis.pttl(name) <= 610_000 for name in names])
+
+
+# ---------------------------------------------------------------------- operators
+
+
+async def test_a_client_is_listed_with_all_its_positions(store: CursorStore) -> None:
+    """By cursor and channel, with when they were written."""
+    places = [place(cursor=cursor, channel=channel) for cursor in ("phone", "tablet") for channel in ("a", "b")]
+    await store.find_many([places[3]], "owner")
+    await store.save_many([(each, at(17)) for each in places[:3]], "owner")
+
+    entries = await store.of_client("bank", "alice")
+
+    assert [entry[:3] for entry in entries] == [
+        ("phone", "a", at(17)),
+        ("phone", "b", at(17)),
+        ("tablet", "a", at(17)),
+        ("tablet", "b", None),
+    ]
+    assert all(abs(entry.updated_at_ms / 1000 - time.time()) < 600 for entry in entries)
+    assert await store.of_client("bank", "nobody") == []
+
+
+async def test_all_clients_of_an_app_are_listed_in_pages(store: CursorStore, redis: Client) -> None:
+    """Whatever else lies in Redis, and on whichever node."""
+    clients = {f"client {number}" for number in range(50)} | {"*", "ü", "a:b"}
+    await asyncio.gather(*[store.find_many([place(client_id=client)], "owner") for client in clients])
+    await store.find_many([place(app_id="shop", client_id="another")], "owner")
+    for number in range(100):
+        await redis.set(f"lastmile:connection:{number}", "x")
+
+    found, after = set[str](), ""
+    while True:
+        page = await store.clients("bank", after, 10)
+        found |= set(page.clients)
+        if page.after is None:
+            break
+        after = page.after
+
+    assert found == clients
+
+
+@pytest.mark.parametrize("after", ["x", "1", "1.2.3", "-1.0", "0.x", "99999.0", "0.1" + "0" * 30])
+async def test_a_page_that_cannot_be_is_refused(store: CursorStore, after: str) -> None:
+    """It comes from outside."""
+    with pytest.raises(BadParameter):
+        await store.clients("bank", after, 10)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ({}, []),
+        ({"cursor": "phone"}, [("tablet", "a"), ("tablet", "b")]),
+        ({"cursor": "phone", "channel": "a"}, [("phone", "b"), ("tablet", "a"), ("tablet", "b")]),
+        ({"channel": "a"}, [("phone", "b"), ("tablet", "b")]),
+        ({"cursor": "no such"}, [("phone", "a"), ("phone", "b"), ("tablet", "a"), ("tablet", "b")]),
+    ],
+)
+async def test_positions_are_removed_by_cursor_channel_or_all(
+    store: CursorStore, redis: Client, chosen: dict[str, str], left: list[tuple[str, str]]
+) -> None:
+    """Of this client, and of no other; when nothing is left nothing tells that there ever was anything."""
+    places = [place(cursor=cursor, channel=channel) for cursor in ("phone", "tablet") for channel in ("a", "b")]
+    await store.save_many([(each, at(17)) for each in places], "owner")
+    await store.save_many([(place(client_id="bob"), at(17))], "owner")
+    keys_of_bob = 3
+
+    removed = await store.remove("bank", "alice", **chosen)
+
+    assert removed == 4 - len(left)
+    assert [entry[:2] for entry in await store.of_client("bank", "alice")] == left
+    assert len(await store.of_client("bank", "bob")) == 1
+    assert left or len(await names_of(redis)) == keys_of_bob
+
+
+# ---------------------------------------------------------------------- Redis
+
+
+async def test_a_client_id_is_in_no_key(store: CursorStore, redis: Client) -> None:
+    """Keys are shown in logs and by tools (SLOWLOG, MONITOR, --bigkeys); people's names are in values only."""
+    await store.save_many([(ALICE, at(17))], "owner")
+
+    assert b"alice" not in b" ".join(await names_of(redis))
+
+
+async def test_what_many_ask_within_a_turn_goes_together(store: CursorStore, redis: Client) -> None:
+    """Thousands of devices that come back at once, or confirm at once, take few round trips."""
+    places = [place(client_id=f"client {number}") for number in range(2000)]
+    await asyncio.gather(*[store.save_many([(each, at(n))], f"owner-{n}") for n, each in enumerate(places)])
+
+    found = await asyncio.gather(*[store.find_many([each], "another") for each in places])
+
+    assert [answer for (answer,) in found] == [at(n) for n in range(2000)]
+
+
+async def test_many_positions_of_one_cursor_are_one_command(redis_url: str) -> None:
+    """A phone on a hundred channels."""
+    redis = connect(RedisSettings(url=redis_url, timeout_seconds=TIMEOUT_SECONDS))
+    assert isinstance(redis, Redis)
+    store = store_on(redis)
+    places = [place(channel=f"account:{number}") for number in range(100)]
+    await store.find_many(places, "owner")
+    before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+
+    await store.save_many([(each, at(17)) for each in places], "owner")
+
+    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == before + 1
+    await redis.aclose()
+
+
+async def test_a_redis_that_is_away_is_said_at_once() -> None:
+    """The client hears DETACHED and attaches again."""
+    redis = connect(RedisSettings(url="redis://127.0.0.1:1/0", timeout_seconds=TIMEOUT_SECONDS))
+    store = store_on(redis)
+
+    for call in (
+        store.find_many([ALICE], "owner"),
+        store.save_many([(ALICE, at(17))], "owner"),
+        store.of_client("bank", "alice"),
+        store.clients("bank", "", 10),
+        store.remove("bank", "alice"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await call
+    await redis.aclose()
+
+
+async def test_a_redis_that_does_not_answer_is_given_up_at_the_deadline() -> None:
+    """Also by those who wait behind others."""
+    taken: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    redis = connect(RedisSettings(url=f"redis://127.0.0.1:{port}/0", timeout_seconds=0.2))
+    store = CursorStore(redis, 0.2, CursorSettings())
+
+    refused = await asyncio.gather(
+        *[store.find_many([place(client_id=f"{n}")], "owner") for n in range(2000)], return_exceptions=True
+    )
+
+    assert {type(error) for error in refused} == {StoreUnavailable}
+    async with asyncio.timeout(20):
+        while len(asyncio.all_tasks()) > 1:  # what is still under way ends by its socket's deadline
+            await asyncio.sleep(0.01)
+    for writer in taken:
+        writer.close()
+    silent.close()
+    await redis.aclose()

@@ -1,0 +1,1 @@
+"""Who reads the past, apart from what is decided in core."""
