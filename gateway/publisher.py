@@ -33,18 +33,20 @@ from gateway.stream.producer import Placed, Producer
 _log = logging.getLogger("gateway.publisher")
 LANES = 64
 TAIL_PATIENCE_SECONDS = 2.0
+RETRY_SECONDS = 0.2
 Settle = Callable[[Outcome], None]
 
 
 class _Submission:
     """A publication on its way."""
 
-    __slots__ = ("_settle", "deadline", "publication")
+    __slots__ = ("_settle", "deadline", "hindrance", "publication")
 
     def __init__(self, publication: Publication, settle: Settle, now: float, timeout_seconds: float) -> None:
         self.publication = publication
         self._settle: Settle | None = settle
         self.deadline = now + timeout_seconds
+        self.hindrance: KafkaUnavailable | None = None  # why it could not be handed over yet
 
     @property
     def is_settled(self) -> bool:
@@ -136,7 +138,8 @@ class Publisher:
             if not submission.is_settled:
                 self._settle(
                     submission,
-                    PublishUnconfirmed("Kafka has not acknowledged this in time; publish it again with the same id"),
+                    submission.hindrance
+                    or PublishUnconfirmed("Kafka has not acknowledged this in time; publish it again with the same id"),
                 )
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -173,16 +176,23 @@ class Publisher:
             del self._lanes[number]
 
     async def _hand_over(self, submission: _Submission) -> None:
+        """Have it written; while Kafka takes nothing it is tried again, until its time is up."""
         publication = submission.publication
         topic = self._topics[publication.source.namespace]
-        try:
-            placed = await self._producer.hand_over(topic, publication.records)
-        except GatewayError as error:
-            self._settle(submission, error)
-            if isinstance(error, KafkaUnavailable):
-                _log.warning("Kafka does not take what is published", extra={"topic": topic, "error": error.message})
-        else:
-            self._start(self._confirm(submission, topic, placed))
+        while not submission.is_settled:
+            try:
+                placed = await self._producer.hand_over(topic, publication.records)
+            except KafkaUnavailable as error:
+                if submission.hindrance is None:
+                    _log.warning("Kafka does not take what is published", extra={"topic": topic, "error": error.message})
+                submission.hindrance = error
+                await asyncio.sleep(RETRY_SECONDS)
+            except GatewayError as error:
+                self._settle(submission, error)
+            else:
+                submission.hindrance = None
+                self._start(self._confirm(submission, topic, placed))
+                return
 
     async def _confirm(self, submission: _Submission, topic: str, placed: Awaitable[Placed]) -> None:
         try:

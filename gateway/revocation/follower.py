@@ -147,7 +147,7 @@ class Follower:
             await self._begin(reader, self._progress.positions)  # what is known stays; reading it again changes nothing
             return
         except UnreadableRecord as error:
-            self._note_broken("a record is larger than can be read", {"error": str(error)})
+            self._note_broken(f"a record is larger than can be read: {error}")
             return
         except Undecodable as error:
             _log.warning("rulings cannot be decoded in this way, reading in another", extra={"error": str(error)})
@@ -186,8 +186,7 @@ class Follower:
             self._decide(ruling, time.time())
         except (UnreadableRuling, NoRoom) as error:
             reason = error.reason if isinstance(error, UnreadableRuling) else "there are revocation.max_records already"
-            where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            self._note_broken(reason, where)
+            self._note_broken(f"{reason}, at {record.topic}-{record.partition}@{record.offset}")
             return None
         self._counts.rulings += 1
         if self.note is not None and self.is_ready:  # what was there before is no event of this edge's life
@@ -203,13 +202,13 @@ class Follower:
         else:
             self._rulings.revoke(address, ruling.cut, now)
 
-    def _note_broken(self, reason: str, where: dict[str, object]) -> None:
+    def _note_broken(self, reason: str) -> None:
         self._counts.broken_rulings += 1
         self._logged += 1
         if self._logged <= LOGGED_BETWEEN_LOOKS:
             _log.error(
                 "a record of the revocation topic does not hold, nobody is refused by it",
-                extra={"reason": reason, **where},
+                extra={"reason": reason},
             )
 
     # ------------------------------------------------------------------ looking

@@ -18,6 +18,7 @@ from tests.checker.messages import Record
 
 BEAT_SECONDS = 0.1
 DELIVERY_SECONDS = 240
+BROKEN_TRANSACTIONS = 100  # one behind the other: then it is no fault that passes
 Value = tuple[bytes | None, list[tuple[str, bytes]]]
 _numbers = itertools.count(1)
 
@@ -132,18 +133,25 @@ class Writing:
 
     async def _transact(self, until: asyncio.Event) -> None:
         seed = self._plan.random("transactions")
+        broken_in_a_row = 0
         while not until.is_set() or self._transactional is None:  # a new one fences what a broken one has left open
             namespace, is_kept = seed.choice(TRANSACTIONAL), seed.random() < 0.6
             try:
                 await self._one_transaction(namespace, seed, is_kept=is_kept)
-            except KafkaException:
+            except KafkaException as error:
                 self.counts["transactions broken"] += 1
                 self._transactional = None
+                broken_in_a_row += 1
+                if broken_in_a_row == BROKEN_TRANSACTIONS:
+                    raise RuntimeError("transactions do not come about any more") from error
+            else:
+                broken_in_a_row = 0
             await asyncio.sleep(seed.uniform(0.1, 0.8))
 
     async def _one_transaction(self, namespace: str, seed: Random, *, is_kept: bool) -> None:
         if self._transactional is None:
-            producer = Producer(_options(self._address) | {"transactional.id": "chaos"})
+            transactional = {"transactional.id": "chaos", "transaction.timeout.ms": DELIVERY_SECONDS * 1000}
+            producer = Producer(_options(self._address) | transactional)
             await asyncio.to_thread(producer.init_transactions, DELIVERY_SECONDS)
             self._transactional = producer
         producer = self._transactional

@@ -211,3 +211,33 @@ async def test_a_publication_that_kafka_took_too_late_is_settled_by_its_id(
         assert written.count(by) > 1, "nothing was written late"
         got = [[m["serial"] for m in one.messages[CHANNEL] if m["data"]["by"] == by] for one in clients]
         assert got == [serials, serials]
+
+
+async def test_what_is_published_while_kafka_is_away_waits_for_it(
+    broker: KafkaBroker, edge: StartEdge, sdk: StartSdk
+) -> None:
+    """Also on an edge that has not published before; over HTTP as well. Whoever waits too long is told, and nothing is stored of it."""
+    with Records(broker.address) as records:
+        topic = records.make_topic()
+        of = {"account": {"topic": topic}}
+        patient = edge(of, kafka=broker.address, publish={"timeout_seconds": 60})
+        hasty = edge(of, kafka=broker.address, publish={"timeout_seconds": 1})
+        clients = [await sdk(kind, patient, token=writer_of(CHANNEL)) for kind in (JS_JSON, PYTHON_MSGPACK)]
+        told_soon = await sdk(JS_MSGPACK, hasty, token=writer_of(CHANNEL))
+        broker.kill()
+        waiting = [
+            asyncio.create_task(client.publish(CHANNEL, {"data": {"by": str(client.kind), "n": 1}})) for client in clients
+        ]
+
+        with pytest.raises(Fault) as refused:
+            await told_soon.publish(CHANNEL, {"data": {"by": "nobody", "n": 0}})
+
+        broker.launch()
+        await asyncio.to_thread(broker.wait_until_answering)
+        serials = [(await one or [None])[0] for one in waiting]
+        await told_soon.publish(CHANNEL, {"data": {"by": "after", "n": 2}})
+        stored = stored_in(records, topic)
+
+    assert refused.value.code == 50003
+    assert all(serials)
+    assert sorted(record.by for record in stored) == sorted([*(str(client.kind) for client in clients), "after"])
