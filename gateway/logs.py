@@ -51,6 +51,7 @@ FIELDS = frozenset(
         "received_frames",
         "records",
         "seconds",
+        "sections",
         "topic",
         "topics",
         "used_bytes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -29,7 +30,7 @@ from gateway.credentials import issuers_of, keyring_of
 from gateway.metrics import Counts
 from gateway.replay import Tiers
 from gateway.replay.listing import Listing
-from gateway.settings import Settings
+from gateway.settings import KafkaSettings, Settings
 from gateway.sharing import limit_terms
 from gateway.store.history import HistoryStore
 from gateway.store.nonces import NonceStore
@@ -99,7 +100,7 @@ class Ground:
         retention = Retention(self.settings.namespaces, self.router)
         tiers = Tiers(
             HistoryStore(redis or FakeAsyncRedis(), 2.0, retention),
-            Past(self.settings.kafka, dict),
+            _past(),
             self.settings.kafka,
             self.router,
             Interpreter(self.router, self.settings.namespaces, 1 << 20),
@@ -138,6 +139,12 @@ class Ground:
         if "headers" not in request:
             request["headers"] = bearer(token())
         return await self.ask("GET", url, **request)
+
+
+@cache
+def _past() -> Past:
+    """One for all grounds, which FastAPI's caches keep: each has a client of librdkafka, with file descriptors."""
+    return Past(KafkaSettings(bootstrap_servers="127.0.0.1:1"), dict)
 
 
 def token(
