@@ -184,7 +184,9 @@ class Publisher:
                 placed = await self._producer.hand_over(topic, publication.records)
             except KafkaUnavailable as error:
                 if submission.hindrance is None:
-                    _log.warning("Kafka does not take what is published", extra={"topic": topic, "error": error.message})
+                    _log.warning(
+                        "Kafka does not take what is published", extra={"topic": topic, "error": error.message}
+                    )
                 submission.hindrance = error
                 await asyncio.sleep(RETRY_SECONDS)
             except GatewayError as error:

@@ -15,7 +15,7 @@ from gateway.errors import StoreUnavailable
 from gateway.settings import RedisSettings
 from gateway.sharing import SETTLE_EVERY_SECONDS, Sharing
 from gateway.store.limits import EDGES, PREFIX, LimitStore
-from gateway.store.redis import Client, connect
+from gateway.store.redis import Client, connect, disconnect
 from tests.contract.conftest import TIMEOUT_SECONDS, names_of
 
 SLOW = Rate(0.001, 20.0)  # what a test takes does not come back within it
@@ -29,6 +29,7 @@ async def new_store(redis: Client, any_redis_url: str) -> AsyncIterator[NewStore
 
         def new() -> LimitStore:
             line = connect(RedisSettings(url=any_redis_url, timeout_seconds=TIMEOUT_SECONDS))
+            open_stores.push_async_callback(disconnect, line)
             store = LimitStore(line, TIMEOUT_SECONDS, lease_seconds=60.0)
             open_stores.push_async_callback(store.close)
             return store
@@ -168,7 +169,8 @@ async def test_a_batch_larger_than_the_even_share_passes_at_the_next_attempt(new
 async def test_without_redis_each_edge_has_the_whole_rate() -> None:
     limits = SharedLimits()
     limits.set_edges(3)
-    away = LimitStore(connect(RedisSettings(url="redis://127.0.0.1:1/0", timeout_seconds=1.0)), 1.0, 60.0)
+    redis = connect(RedisSettings(url="redis://127.0.0.1:1/0", timeout_seconds=1.0))
+    away = LimitStore(redis, 1.0, 60.0)
     sharing = Sharing(limits, away)
     sharing.edges = 3
 
@@ -180,3 +182,4 @@ async def test_without_redis_each_edge_has_the_whole_rate() -> None:
     with pytest.raises(StoreUnavailable):
         await away.settle([])
     await away.close()
+    await disconnect(redis)

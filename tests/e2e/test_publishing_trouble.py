@@ -226,7 +226,8 @@ async def test_what_is_published_while_kafka_is_away_waits_for_it(
         told_soon = await sdk(JS_MSGPACK, hasty, token=writer_of(CHANNEL))
         broker.kill()
         waiting = [
-            asyncio.create_task(client.publish(CHANNEL, {"data": {"by": str(client.kind), "n": 1}})) for client in clients
+            asyncio.create_task(client.publish(CHANNEL, {"data": {"by": str(client.kind), "n": 1}}))
+            for client in clients
         ]
 
         with pytest.raises(Fault) as refused:
