@@ -130,7 +130,10 @@ class Edge:
         self.nonces = NonceStore(self._redis, redis_seconds)
         self.cursors = CursorStore(self._redis, redis_seconds, settings.cursors)
         self._cursor_ledger = CursorLedger(
-            self.cursors, min(CURSOR_REFRESH_SECONDS, settings.cursors.ttl_seconds / 4), time.time
+            self.cursors,
+            settings.cursors.save_every_seconds,
+            min(CURSOR_REFRESH_SECONDS, settings.cursors.ttl_seconds / 4),
+            time.time,
         )
         self.tail = Tail(
             settings.kafka, settings.namespaces, settings.window.max_seconds, self.router, self.hub, self.counts

@@ -250,7 +250,7 @@ class Hub:
         """ATTACHED without RESUMED: the app hears UPDATE with the reason and loads its state anew (RTL12)."""
         self.continuity_losses += 1
         attachment.outlet.write(attached_frame(attachment, self.window, error=error))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), is_loss=True)
+        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), must_be_heard=True)
         if attachment.is_lagging:
             self._stop_lagging(attachment)
         elif attachment.replay is not None:
