@@ -343,7 +343,8 @@ class Hub:
         """Who begins to listen, or ends it, stands where everybody stands now."""
         self.leave(attachment)
         attachment.outlet.write(attached_frame(attachment, self.window))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel))
+        position = self.window.position(attachment.topic, attachment.channel)
+        attachment.begin_at(position, must_be_heard=attachment.cursor_name is not None)
         self.join(attachment, self.window.sequence)
 
     def _break_continuity(self, topic: str, reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.attachment import Attachment
-from gateway.core.confirming import confirm, mark
+from gateway.core.confirming import confirm, mark, settle
 from gateway.core.look_ups import Found, Kept, Settle
 from gateway.core.session import Session
 from gateway.core.wire import JSON, Action, Flag
@@ -199,6 +199,21 @@ def test_redis_away_is_detached_so_that_the_sdk_tries_again() -> None:
 
     assert (answer["action"], answer["error"]["code"]) == (Action.DETACHED, 50003)
     assert desk.hub.attachments == 0
+
+
+def test_who_listens_no_more_stands_where_it_was_known_to_be() -> None:
+    """What was under way when the modes changed may not have come: it is not skipped."""
+    desk = Desk()
+    desk.say(CHANNEL, 0)
+    desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
+    desk.find(Kept(serial_at(0)))
+    desk.say(CHANNEL, 1)
+    desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE, flags=int(Flag.PUBLISH))
+    mark(desk.hub, desk.outlet)
+    confirm(desk.session, 0.0)
+
+    (attachment,) = desk.shelf.kept
+    assert str(settle(desk.hub.window, attachment)) == serial_at(0)
 
 
 def test_one_cursor_too_many_is_refused() -> None:
