@@ -143,6 +143,8 @@ class CursorLedger:
                 await self._save_urgent()  # who was here a moment ago finds where it stood
                 batch, self._wanted = self._wanted[:BATCH], self._wanted[BATCH:]
                 try:
+                    if self._is_away:
+                        raise StoreUnavailable(_AWAY)
                     places = [(place, begin) for place, begin, _ in batch]
                     found: list[Found] = [*await self._store.find_many(places, self._owner)]
                 except StoreUnavailable:  # nor would it answer those that wait

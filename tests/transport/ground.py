@@ -81,6 +81,7 @@ async def standing(
     *,
     limits: LimitSettings | None = None,
     save_cursors_every_seconds: float = 1.0,
+    refresh_cursors_every_seconds: float = 600.0,
     **server: Any,
 ) -> AsyncIterator[Ground]:
     """Serve on a free port of loopback until the block ends; *app* answers what is no WebSocket."""
@@ -106,7 +107,7 @@ async def standing(
     )
     redis = FakeServer()
     shelf = CursorStore(FakeAsyncRedis(server=redis), 2.0, CursorSettings())
-    cursors = CursorLedger(shelf, save_cursors_every_seconds, 600.0, time.time)
+    cursors = CursorLedger(shelf, save_cursors_every_seconds, refresh_cursors_every_seconds, time.time)
     terms.cursors, terms.confirmations = cursors, (cursors,)
     async with asyncio.TaskGroup() as tasks:
         rulings = Rulings(max_token_age_seconds=86400, max_count=1000)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from fakeredis import FakeAsyncRedis
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.core.confirming import Advance
@@ -181,6 +182,18 @@ async def test_what_redis_does_not_take_is_tried_again_and_nothing_goes_back() -
         ground.redis.connected = True
 
         await until_kept(ground, lambda serial: serial == serial_at(4))
+
+
+async def test_a_quiet_device_is_written_anew_when_redis_forgot_it() -> None:
+    """And so it does not end while its device is there, though nothing is confirmed that was not before."""
+    quick = {"save_cursors_every_seconds": 0.1, "refresh_cursors_every_seconds": 0.2}
+    async with standing(**QUICK, **quick) as ground, phone_on(ground), phone_on(ground, "account:2"):
+        ground.say(CHANNEL)
+        await until_kept(ground, lambda serial: serial == serial_at(0))
+        await FakeAsyncRedis(server=ground.redis).flushall()
+
+        await until_kept(ground, lambda serial: serial == serial_at(0))
+        await until_kept(ground, lambda serial: serial is not None, "account:2")
 
 
 async def test_a_cursor_while_redis_is_away_is_put_off() -> None:
