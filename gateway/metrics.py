@@ -49,7 +49,6 @@ REFUSALS: Mapping[int, str] = {
     40143: "token_unknown",
     40144: "token_malformed",
     40160: "capability",
-    40161: "client_id_needed",
     40162: "key_needed",
     40300: "origin",
     40400: "not_found",
