@@ -43,7 +43,9 @@ from gateway.credentials import issuers_of, keyring_of
 from gateway.errors import Draining, GatewayError, PartFailed
 from gateway.historian import Historian
 from gateway.memory import Guard
-from gateway.metrics import Counts, Readings, TopicLag, registry_of
+from gateway.metrics.counts import Counts
+from gateway.metrics.exposition import registry_of
+from gateway.metrics.readings import Readings, TopicLag
 from gateway.publisher import Publisher
 from gateway.receipts import Receipts
 from gateway.reloading import Change, Reload

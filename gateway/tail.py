@@ -24,7 +24,8 @@ from gateway.core.hub import Hub
 from gateway.core.interpreter import Interpreter
 from gateway.core.routing import Router
 from gateway.errors import KafkaUnavailable
-from gateway.metrics import Counts, TopicLag
+from gateway.metrics.counts import Counts
+from gateway.metrics.readings import TopicLag
 from gateway.settings import KafkaSettings, Namespace
 from gateway.stream.fingerprint import Marks
 from gateway.stream.intake import TURN_SECONDS, Intake

@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry
 
 from gateway.api.cursors import Keeper, cursors_router
 from gateway.api.faults import answer_faults
-from gateway.metrics import CONTENT_TYPE, Counts, TopicLag, exposition
+from gateway.metrics.counts import Counts
+from gateway.metrics.exposition import CONTENT_TYPE, exposition
+from gateway.metrics.readings import TopicLag
 
 
 class Watched(Keeper, Protocol):

@@ -31,7 +31,7 @@ from gateway.errors import (
     StoreUnavailable,
     TooManyMissed,
 )
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.deadlines import Deadlines
 from gateway.replay.history import Found, HistoryReading
 from gateway.replay.proving import Proving

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from auth.revocation import Address, NoRoom, Rulings
 from gateway.core.terms import Note
 from gateway.errors import KafkaUnavailable
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.revocation.record import Entitle, Revoke, UnreadableRuling, note_ruling, read_ruling
 from gateway.settings import KafkaSettings
 from gateway.stream.pace import IDLE

@@ -17,7 +17,7 @@ import pytest
 from gateway.core.publication import Publishing, publication_of, read_published
 from gateway.core.session import Session
 from gateway.core.wire import FORMATS, JSON, Action, Format, ProtocolMessage
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.publisher import Publisher
 from gateway.schema import Schema
 from gateway.settings import KafkaSettings, Namespace, PublishSettings

@@ -25,7 +25,7 @@ from gateway.core.retention import Retention
 from gateway.core.serial import Serial
 from gateway.core.window import Window
 from gateway.errors import ContinuityLost, HistoryUnproven, NotInTime, PositionExpired
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.listing.backwards import Backwards
 from gateway.replay.listing.excerpts import GONE, Excerpts
 from gateway.replay.listing.forwards import Forwards
