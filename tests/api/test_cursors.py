@@ -30,7 +30,7 @@ class Operated:
         self.cursors = CursorStore(redis, 2.0, CursorSettings())
         self.connections = ConnectionStore(redis, 2.0)
         self.noted: list[tuple[str, dict[str, object]]] = []
-        self.app = create_ops_app(self)
+        self.app = create_ops_app(self, self)
 
     def note(self, event: str, **details: object) -> None:
         self.noted.append((event, details))
