@@ -19,6 +19,7 @@ import asyncio
 import time
 from typing import NamedTuple
 
+from gateway.core.continuity import point_at
 from gateway.core.history import Page, Query, before, page_of, take_held
 from gateway.core.life import SCATTERED
 from gateway.core.retention import Retention
@@ -86,7 +87,7 @@ class Listing:
             return page_of(self._window, topic, channel, query)
         walk = Walk(self._window, topic, channel, query, time.time_ns() // 1_000_000 - keep.milliseconds)
         for position in query.positions:
-            self._window.point_at(topic, channel, position)
+            point_at(self._window, topic, channel, position)
         if self._take_held(walk):
             return walk.taking.page(walk.whole_since)
         try:
@@ -175,7 +176,7 @@ class Listing:
     def _is_in_order(self, walk: Walk, home: Home) -> bool:
         """Whether all messages lie in one partition; of others nothing but what is held can be shown in an order."""
         try:
-            self._window.point_at(walk.topic, walk.channel, home.position(walk.held_from(home) - 1))
+            point_at(self._window, walk.topic, walk.channel, home.position(walk.held_from(home) - 1))
         except ContinuityLost:
             return False
         return True
