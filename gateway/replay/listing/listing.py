@@ -109,11 +109,8 @@ class Listing:
         return query.is_forwards or is_whole or walk.taking.is_over
 
     async def _go_back(self, walk: Walk) -> None:
-        partition = self._window.partition_of(walk.topic, walk.channel)
-        if partition is None:
-            partition = await self._find(walk)
-        if partition is not None:
-            home = walk.home(partition)
+        home = await self._home(walk)
+        if home is not None:
             if self._is_in_order(walk, home):
                 await self._backwards.read(walk, home, _below(walk, home))
             return
@@ -123,11 +120,8 @@ class Listing:
                 return
 
     async def _go_on(self, walk: Walk) -> None:
-        partition = self._window.partition_of(walk.topic, walk.channel)
-        if partition is None:
-            partition = await self._find(walk)
-        if partition is not None:
-            home = walk.home(partition)
+        home = await self._home(walk)
+        if home is not None:
             if self._is_in_order(walk, home):
                 await self._forwards.read(walk, home, _at(walk, home))
             else:
@@ -139,6 +133,13 @@ class Listing:
             await self._forwards.read_log(walk, home, begin, PositionExpired(GONE))
             if walk.taking.is_over or walk.taking.entries:
                 return
+
+    async def _home(self, walk: Walk) -> Home | None:
+        """Where a channel lies; None if nobody remembers it."""
+        partition = self._window.partition_of(walk.topic, walk.channel)
+        if partition is None:
+            partition = await self._find(walk)
+        return None if partition is None else walk.home(partition)
 
     async def _find(self, walk: Walk) -> int | None:
         """Where a channel lies of which the window knows nothing."""
