@@ -24,8 +24,8 @@ from gateway.settings import KafkaSettings, Namespace, PublishSettings
 from gateway.stream.producer import Producer
 from tests.api.ground import MSGPACK as MSGPACK_TYPE
 from tests.api.ground import Ground, bearer, token
+from tests.core.bench import Bench, principal_of
 from tests.core.outlet import Collected
-from tests.core.test_session import Bench, principal_of
 from tests.testbed.process import ROOT, free_port
 
 CHANNEL = "account:1"

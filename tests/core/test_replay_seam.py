@@ -27,8 +27,8 @@ from gateway.core.serial import Position, Serial, parse_serial
 from gateway.core.window import Window
 from gateway.core.wire import JSON, Flag
 from gateway.errors import ContinuityLost, PositionExpired
+from tests.core.bench import LIFE, TOPIC, Rule
 from tests.core.outlet import Collected
-from tests.core.test_session import LIFE, TOPIC, Rule
 
 CHANNELS = [f"account:{number}" for number in range(4)]
 
