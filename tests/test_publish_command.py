@@ -19,7 +19,7 @@ from tests.testbed.edge import KEY
 from tests.testbed.process import free_port
 
 TAKEN = (201, {"channel": "news", "serials": ["life-0-1"]})
-BUSY = (503, {"error": {"code": 50003, "message": "Kafka has not acknowledged this in time"}})
+BUSY = (503, {"error": {"code": 50003, "message": "Kafka has not acknowledged this"}})
 SLOW_DOWN = (429, {"error": {"code": 42910, "message": "too many publications"}})
 DENIED = (401, {"error": {"code": 40160, "message": "the token does not allow publishing on this channel"}})
 NO_EDGE = (404, None)
