@@ -25,7 +25,7 @@ from gateway.core.hub import Hub
 from gateway.core.publication import Publication
 from gateway.core.serial import Serial
 from gateway.errors import GatewayError, KafkaUnavailable, Overloaded, PublishUnconfirmed
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.schema import Schema
 from gateway.settings import Namespace, PublishSettings
 from gateway.stream.producer import Placed, Producer

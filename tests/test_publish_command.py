@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.cli import MAX_LINE_BYTES, main
+from gateway.cli import main
+from gateway.cli.clients import MAX_LINE_BYTES
 from gateway.terminal.posting import Destination, Form, Posting, PostingEnded
 from tests.testbed.edge import KEY
 from tests.testbed.process import free_port

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from gateway.core.attaching import Start, fresh_start, rewound_start
 from gateway.core.attachment import Attachment, attached_frame
+from gateway.core.continuity import cursor_at
 from gateway.core.entry import Entry
 from gateway.core.frames import message_frame, protocol_frame
 from gateway.core.hub import Hub
@@ -53,7 +54,7 @@ def land(hub: Hub, replay: Replay) -> bool:
     """
     attachment = replay.attachment
     try:
-        cursor = hub.window.cursor_at(attachment.topic, attachment.channel, replay.position)
+        cursor = cursor_at(hub.window, attachment.topic, attachment.channel, replay.position)
     except PositionExpired:
         return False
     announce(hub, replay)

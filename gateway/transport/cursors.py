@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.core.attachment import Attachment
 from gateway.core.confirming import Advance, settle
@@ -140,13 +140,9 @@ class CursorLedger:
     async def _look(self) -> None:
         try:
             while self._wanted:
-                await self._save_urgent()  # who was here a moment ago finds where it stood
                 batch, self._wanted = self._wanted[:BATCH], self._wanted[BATCH:]
                 try:
-                    if self._is_away:
-                        raise StoreUnavailable(_AWAY)
-                    places = [(place, begin) for place, begin, _ in batch]
-                    found: list[Found] = [*await self._store.find_many(places, self._owner)]
+                    found = await self._find([(place, begin) for place, begin, _ in batch])
                 except StoreUnavailable:  # nor would it answer those that wait
                     batch, self._wanted = batch + self._wanted, []
                     found = [StoreUnavailable(_AWAY)] * len(batch)
@@ -155,6 +151,12 @@ class CursorLedger:
                     _contained(settle_one, each, now)
         finally:
             self._looking = None
+
+    async def _find(self, places: Sequence[tuple[CursorPlace, str]]) -> list[Found]:
+        await self._save_urgent()  # who was here a moment ago finds where it stood
+        if self._is_away:
+            raise StoreUnavailable(_AWAY)
+        return [*await self._store.find_many(places, self._owner)]
 
     def _hurry(self, place: CursorPlace, serial: str) -> None:
         if len(self._urgent) < MAX_WAITING:

@@ -17,15 +17,15 @@ import pytest
 from gateway.core.publication import Publishing, publication_of, read_published
 from gateway.core.session import Session
 from gateway.core.wire import FORMATS, JSON, Action, Format, ProtocolMessage
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.publisher import Publisher
 from gateway.schema import Schema
 from gateway.settings import KafkaSettings, Namespace, PublishSettings
 from gateway.stream.producer import Producer
 from tests.api.ground import MSGPACK as MSGPACK_TYPE
 from tests.api.ground import Ground, bearer, token
+from tests.core.bench import Bench, principal_of
 from tests.core.outlet import Collected
-from tests.core.test_session import Bench, principal_of
 from tests.testbed.process import ROOT
 
 CHANNEL = "account:1"

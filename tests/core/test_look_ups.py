@@ -12,8 +12,8 @@ from gateway.core.look_ups import Found, Kept, Settle
 from gateway.core.session import Session
 from gateway.core.wire import JSON, Action, Flag
 from gateway.errors import StoreUnavailable, TooManyCursors
+from tests.core.bench import LIFE, Bench, principal_of, serial_at
 from tests.core.outlet import Collected
-from tests.core.test_session import LIFE, Bench, principal_of, serial_at
 
 CHANNEL = "account:1"
 PHONE = {"cursor": "phone-7"}

@@ -6,8 +6,8 @@ import asyncio
 from uuid import uuid4
 
 from tests.conftest import Produce, StartEdge
+from tests.e2e.replaying import CHANNEL, KEY, NO_HISTORY, numbers, texts
 from tests.e2e.test_bad_cursors import RESUMED, data_of, phone_of
-from tests.e2e.test_replay import CHANNEL, KEY, NO_HISTORY, numbers, texts
 from tests.testbed.follower import DETACHED
 from tests.testbed.process import wait_until
 from tests.testbed.redis import RedisServer

@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import Produce, StartEdge
 from tests.e2e.conftest import StartSdk, writer_of
-from tests.e2e.test_replay import CHANNEL, NO_HISTORY, SHORT, numbers, texts, until_forgotten, until_written
+from tests.e2e.replaying import CHANNEL, NO_HISTORY, SHORT, numbers, texts, until_forgotten, until_written
 from tests.testbed.edge import EdgeProcess
 from tests.testbed.process import wait_until
 from tests.testbed.redis import RedisServer

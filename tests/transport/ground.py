@@ -26,7 +26,7 @@ from gateway.core.routing import Router
 from gateway.core.terms import Terms
 from gateway.core.window import Window
 from gateway.core.wire import ConnectionDetails
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import CursorSettings, LimitSettings, ServerSettings
 from gateway.store.connections import ConnectionStore
 from gateway.store.cursors import CursorStore
