@@ -41,6 +41,7 @@ _log = logging.getLogger("gateway.tail")
 
 TURN_RECORDS = 500
 POLL_SECONDS = 0.25
+GROWTH_LOOK_SECONDS = 0.2  # until partitions that were added may be read
 NOTE_SECONDS = 0.5  # between looks at how far the quiet partitions are, while others flow
 
 
@@ -278,6 +279,8 @@ class Tail:
         if look.facts is not None:
             self._lives.report_missing(set(self._router.topics) - set(look.facts))
             has_changed = await self._lives.compare(reader, look.facts, look.recreated)
+            if self._lives.is_growing:
+                self._looks.hurry(GROWTH_LOOK_SECONDS)
             if has_changed:
                 self._marks.forget()
                 reader.assign(self._progress.positions)

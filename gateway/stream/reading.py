@@ -76,6 +76,10 @@ class Looks(Generic[Look]):
             self._due_at = now + self._every_seconds
             self._looking = asyncio.create_task(look(), name=self._name)
 
+    def hurry(self, within_seconds: float) -> None:
+        """The next one is due so soon."""
+        self._due_at = min(self._due_at, time.monotonic() + within_seconds)
+
     def found(self) -> Look | None:
         """What the last look has found, once; None as long as there is nothing new."""
         if self._looking is None or not self._looking.done():

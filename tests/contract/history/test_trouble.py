@@ -62,10 +62,9 @@ async def test_a_redis_that_may_drop_keys_proves_nothing(
         await redis.aclose()
 
 
-async def test_one_node_that_may_drop_keys_is_enough(redis: Client, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("any_redis_url", ["redis_cluster_url"], ids=["cluster"], indirect=True)
+async def test_one_node_that_may_drop_keys_is_enough(redis: Client) -> None:
     """Whichever it is."""
-    if "cluster" not in request.node.name:
-        pytest.skip("has one node")
     assert isinstance(redis, RedisCluster)
     for node in redis.get_primaries():
         assert not await HistoryWriter(redis, TIMEOUT_SECONDS, RETENTION, LEASE_SECONDS).eviction.is_evicting()

@@ -175,12 +175,11 @@ async def test_those_who_write_know_how_many_they_are(writer: HistoryWriter, red
     assert await other.attend() == 1
 
 
+@pytest.mark.parametrize("any_redis_url", ["redis_url", "redis_cluster_url"], ids=["redis", "cluster"], indirect=True)
 async def test_a_redis_that_forgot_its_scripts_gets_them_again(
-    store: HistoryStore, writer: HistoryWriter, redis: Client, request: pytest.FixtureRequest
+    store: HistoryStore, writer: HistoryWriter, redis: Client
 ) -> None:
-    """SCRIPT FLUSH, or a restart."""
-    if "embedded" in request.node.name:
-        pytest.skip("fakeredis answers nobody any more after SCRIPT FLUSH")
+    """SCRIPT FLUSH, or a restart; fakeredis answers nobody any more after that."""
     await begin(writer)
     await redis.script_flush()
 
