@@ -29,6 +29,7 @@ from bench import (
     idle,
     limits,
     memory,
+    positions,
     publish,
     revocation,
     stalled,
@@ -54,6 +55,7 @@ SCENARIOS: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "publish": publish.measure,
     "revocation": revocation.measure,
     "authentication": authentication.measure,
+    "positions": positions.measure,
 }
 
 

@@ -251,7 +251,7 @@ class Hub:
         """ATTACHED without RESUMED: the app hears UPDATE with the reason and loads its state anew (RTL12)."""
         self.continuity_losses += 1
         attachment.outlet.write(attached_frame(attachment, self.window, error=error))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), is_loss=True)
+        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), must_be_heard=True)
         if attachment.is_lagging:
             self._laggards.end(attachment)
         elif attachment.replay is not None:
@@ -332,7 +332,8 @@ class Hub:
         """Who begins to listen, or ends it, stands where everybody stands now."""
         self.leave(attachment)
         attachment.outlet.write(attached_frame(attachment, self.window))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel))
+        position = self.window.position(attachment.topic, attachment.channel)
+        attachment.begin_at(position, must_be_heard=attachment.cursor_name is not None)
         self.join(attachment, self.window.sequence)
 
     def _break_continuity(self, topic: str, reason: str) -> None:

@@ -83,7 +83,10 @@ class Parts:
         self.nonces = NonceStore(self._redis, redis_seconds)
         self.cursors = CursorStore(self._redis, redis_seconds, settings.cursors)
         self.cursor_ledger = CursorLedger(
-            self.cursors, min(CURSOR_REFRESH_SECONDS, settings.cursors.ttl_seconds / 4), time.time
+            self.cursors,
+            settings.cursors.save_every_seconds,
+            min(CURSOR_REFRESH_SECONDS, settings.cursors.ttl_seconds / 4),
+            time.time,
         )
         shared_limits = SharedLimits()
         self.limits = limit_terms(settings, shared_limits, self.counts.limit)
