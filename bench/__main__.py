@@ -19,11 +19,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench import (
     authentication,
+    comeback,
     fan_out,
+    floods,
     handshakes,
     history,
     idle,
@@ -32,6 +35,8 @@ from bench import (
     positions,
     publish,
     revocation,
+    scan,
+    slow_readers,
     stalled,
     steady,
     unicast,
@@ -50,12 +55,18 @@ SCENARIOS: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "stalled": stalled.measure,
     "handshakes": handshakes.measure,
     "idle": idle.measure,
+    "comeback": partial(comeback.measure, tier="window"),
+    "comeback_history": partial(comeback.measure, tier="history"),
+    "comeback_kafka": partial(comeback.measure, tier="kafka"),
+    "slow_readers": slow_readers.measure,
     "history": history.measure,
+    "scan": scan.measure,
     "limits": limits.measure,
     "publish": publish.measure,
     "revocation": revocation.measure,
     "authentication": authentication.measure,
     "positions": positions.measure,
+    "floods": floods.measure,
 }
 
 

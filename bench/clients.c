@@ -7,12 +7,15 @@
  * frames it sends once the server has spoken. Clients connect from 127.0.0.2, .3, … (SOURCES of them), so that ports
  * suffice. Commands come as lines on stdin, answers leave as one line of JSON each:
  *
- *   open N AHEAD EXPECT   connect the next N clients, AHEAD at a time; each is ready after EXPECT data frames
+ *   open N AHEAD EXPECT   connect the next N clients, AHEAD at a time; each is ready after EXPECT data frames, and one
+ *                         whose request is not whole once it is sent
  *   reset                 forget what was counted
  *   await N SECONDS       until N messages have come since the last reset, or the time is over
  *   report                messages, bytes and the latency of those that carry "at_ns" (CLOCK_MONOTONIC)
  *   stall N               the first N clients read no more
  *   close                 close all with a reset (SO_LINGER 0), so that no port stays in TIME_WAIT
+ *   leave                 the same, and `open` begins with the first client again: each attaches where it was, by the
+ *                         last channelSerial that it has seen
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 20, MAX_SAMPLES = 4 << 20, EVENTS = 512 };
+enum { BUFFER_BYTES = 1 << 20, MAX_SAMPLES = 4 << 20, EVENTS = 512, SERIAL_BYTES = 64, MAX_OPEN_SECONDS = 100 };
 enum state { IDLE, UPGRADING, OPEN, READY, GONE };
 
 struct client {
@@ -41,6 +44,7 @@ struct client {
     uint8_t *held;
     const char *request, *first_frames;
     uint32_t request_bytes, first_frames_bytes;
+    char serial[SERIAL_BYTES];
 };
 
 static struct client *clients;
@@ -102,6 +106,33 @@ static void send_all(struct client *client, const void *bytes, size_t length) {
     if (send(client->fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) drop(client);
 }
 
+static void become_ready(struct client *client) {
+    client->state = READY;
+    settled++;
+}
+
+/* The frame of the plan; of a client that was there before, with its channelSerial in it. */
+static void send_first_frames(struct client *client) {
+    if (client->serial[0] == 0) {
+        send_all(client, client->first_frames, client->first_frames_bytes);
+        return;
+    }
+    char frame[6 + 126] = {(char)0x81};
+    int whole = snprintf(frame + 6, 126, "%.*s,\"channelSerial\":\"%s\"}", (int)client->first_frames_bytes - 6 - 1,
+        client->first_frames + 6, client->serial);
+    frame[1] = (char)(0x80 | whole);
+    send_all(client, frame, 6 + (size_t)whole);
+}
+
+static void note_serial(struct client *client, const uint8_t *payload, size_t length) {
+    static const char name[] = "\"channelSerial\":\"";
+    const char *end = (const char *)payload + length, *at = memmem(payload, length, name, sizeof name - 1);
+    if (at == NULL) return;
+    at += sizeof name - 1;
+    const char *quote = memchr(at, '"', (size_t)(end - at));
+    if (quote != NULL && quote - at < SERIAL_BYTES) snprintf(client->serial, SERIAL_BYTES, "%.*s", (int)(quote - at), at);
+}
+
 static void start(struct client *client, uint32_t index) {
     int one = 1;
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002u + index % (uint32_t)sources)};
@@ -119,6 +150,8 @@ static void start(struct client *client, uint32_t index) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event) < 0) fail("epoll_ctl");
     send_all(client, client->request, client->request_bytes);
+    int is_whole = client->request_bytes >= 4 && memcmp(client->request + client->request_bytes - 4, "\r\n\r\n", 4) == 0;
+    if (!is_whole && client->state == UPGRADING) become_ready(client);
 }
 
 static void go_on(void) {
@@ -126,11 +159,6 @@ static void go_on(void) {
         struct client *client = &clients[opened];
         start(client, opened++);
     }
-}
-
-static void become_ready(struct client *client) {
-    client->state = READY;
-    settled++;
 }
 
 static void sample(const uint8_t *payload, size_t length) {
@@ -143,6 +171,7 @@ static void sample(const uint8_t *payload, size_t length) {
 }
 
 static void take_data(struct client *client, const uint8_t *payload, size_t length) {
+    note_serial(client, payload, length);
     if (client->state == READY) {
         if (messages++ == 0) first_ns = now_ns;
         message_bytes += length;
@@ -150,7 +179,7 @@ static void take_data(struct client *client, const uint8_t *payload, size_t leng
         sample(payload, length);
         return;
     }
-    if (++client->frames == 1 && client->first_frames_bytes) send_all(client, client->first_frames, client->first_frames_bytes);
+    if (++client->frames == 1 && client->first_frames_bytes) send_first_frames(client);
     if (client->state == OPEN && client->frames >= expected) become_ready(client);
 }
 
@@ -252,7 +281,8 @@ static void open_more(uint32_t count) {
     settled = opened;
     failed = 0;
     go_on();
-    while (settled < wanted) turn(1000);
+    while (settled < wanted && clock_ns() - began < MAX_OPEN_SECONDS * 1000000000ull) turn(1000);
+    failed += wanted - settled;
     printf("{\"ready\":%u,\"failed\":%u,\"seconds\":%.6f}\n", count - failed, failed, (double)(clock_ns() - began) / 1e9);
 }
 
@@ -260,6 +290,20 @@ static void await(uint64_t count, double seconds) {
     uint64_t until = clock_ns() + (uint64_t)(seconds * 1e9);
     while (messages < count && clock_ns() < until) turn(100);
     printf("{\"messages\":%lu,\"seconds\":%.6f}\n", messages, (double)(last_ns - first_ns) / 1e9);
+}
+
+static void close_all(void) {
+    for (uint32_t i = 0; i < opened; i++)
+        if (clients[i].fd >= 0) drop(&clients[i]);
+}
+
+/* Their kernel takes little more for them, so that the server's own buffers fill soon. */
+static void stall(uint32_t count) {
+    int least = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        epoll_ctl(epoll_fd, EPOLL_CTL_DEL, clients[i].fd, NULL);
+        setsockopt(clients[i].fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+    }
 }
 
 static void obey(const char *line) {
@@ -270,14 +314,17 @@ static void obey(const char *line) {
     } else if (sscanf(line, "await %u %lf", &count, &seconds) == 2) {
         await(count, seconds);
     } else if (sscanf(line, "stall %u", &count) == 1) {
-        for (uint32_t i = 0; i < count; i++) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, clients[i].fd, NULL);
+        stall(count);
         printf("{}\n");
     } else if (strncmp(line, "report", 6) == 0) {
         report();
     } else {
-        if (strncmp(line, "close", 5) == 0)
-            for (uint32_t i = 0; i < opened; i++)
-                if (clients[i].fd >= 0) drop(&clients[i]);
+        if (strncmp(line, "close", 5) == 0) close_all();
+        if (strncmp(line, "leave", 5) == 0) {
+            close_all();
+            for (uint32_t i = 0; i < opened; i++) clients[i].frames = 0;
+            opened = 0;
+        }
         messages = message_bytes = sampled = first_ns = last_ns = 0;
         printf("{}\n");
     }

@@ -15,10 +15,15 @@ AHEAD = 128  # handshakes under way at once
 
 
 class Client(NamedTuple):
-    """What one client sends: the target of its request, and a text frame once the server has spoken (or none)."""
+    """
+    What one client sends: the target of its request, and a text frame once the server has spoken (or none).
+
+    *is_whole*: whether the request has its end.
+    """
 
     target: str
     first_message: str | None
+    is_whole: bool = True
 
 
 class Delivered(NamedTuple):
@@ -66,6 +71,23 @@ class Crowd(Program):
             raise RuntimeError(f"{answer['failed']} of {count} clients were refused or dropped")
         return float(answer["seconds"])
 
+    def knock(self, count: int, *, frames: int, ahead: int = AHEAD) -> int:
+        """
+        Connect the next *count* clients, whatever becomes of them: each until it has got so many frames, or is put out.
+
+        Returns:
+            How many were put out before.
+        """
+        return int(self.ask(f"open {count} {ahead} {frames}")["failed"])
+
+    def leave(self) -> None:
+        """
+        Close every connection with a reset; `open` begins with the first client again.
+
+        Who has seen a channelSerial attaches with it then, as SDKs do.
+        """
+        self.ask("leave")
+
     def reset(self) -> None:
         """Forget what was counted."""
         self.ask("reset")
@@ -106,7 +128,8 @@ class Crowd(Program):
 def _entry(client: Client) -> bytes:
     request = (
         f"GET {client.target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "User-Agent: bench\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        "User-Agent: bench\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        + ("\r\n" if client.is_whole else "")
     ).encode()
     frame = b"" if client.first_message is None else _masked(client.first_message.encode())
     return struct.pack("=II", len(request), len(frame)) + request + frame

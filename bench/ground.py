@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -159,9 +159,9 @@ class Ground:
         self._directory = Path()
         self._started = 0
 
-    def lastmile(self, *, history_messages: int = 1000, **sections: Any) -> Lastmile:
+    def lastmile(self, *, history_messages: int = 1000, partitions: int = PARTITIONS, **sections: Any) -> Lastmile:
         """Start an edge on a new topic. *sections*: settings that differ from the default ones."""
-        topic = self.records.make_topic(PARTITIONS)
+        topic = self.records.make_topic(partitions)
         settings = {"kafka": {"metadata_interval_seconds": 5}} | sections
         process = EdgeProcess(
             self._new_directory(),
@@ -196,7 +196,11 @@ class Ground:
 
     def crowd(self, gateway: Gateway, accounts: Sequence[str]) -> Crowd:
         """Clients of *gateway*, one for each account; none is connected yet."""
-        return self._running.enter_context(Crowd(gateway.port, [gateway.client(account) for account in accounts]))
+        return self.strangers(gateway, [gateway.client(account) for account in accounts])
+
+    def strangers(self, gateway: Gateway, clients: Iterable[Client]) -> Crowd:
+        """Clients of *gateway*, whoever they say they are; none is connected yet."""
+        return self._running.enter_context(Crowd(gateway.port, clients))
 
     def end(self, gateway: Gateway) -> None:
         """Stop a gateway before the block ends."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from tests.testbed.records import Records
 
+SLICE_SECONDS = 0.1
+_T = TypeVar("_T")
 _PADDING = "x" * 60
 PUBLISHED = json.dumps({"type": "order", "amount": "12.50", "currency": "EUR", "to": "x" * 90})
 
@@ -34,3 +38,21 @@ def write_paced(records: Records, topic: str, accounts: Sequence[str], count: in
             time.sleep(wait_seconds)  # the pace
         records.send(topic, record_of(next(turn)))
     records.flush()
+
+
+def write_while(
+    records: Records, topic: str, accounts: Sequence[str], per_second: float, meanwhile: Callable[[], _T]
+) -> tuple[int, _T]:
+    """
+    Records at an even pace for as long as something else takes.
+
+    Returns:
+        How many were written, and what the other thing has returned.
+    """
+    a_slice, written = max(1, int(per_second * SLICE_SECONDS)), 0
+    with ThreadPoolExecutor(1) as other:
+        running = other.submit(meanwhile)
+        while not running.done():
+            write_paced(records, topic, accounts, a_slice, per_second)
+            written += a_slice
+        return written, running.result()

@@ -26,6 +26,9 @@ class Outlet(Protocol):
     def write(self, frame: bytes) -> None:
         """Take a frame for the device; never waits, never raises."""
 
+    def write_later(self, frame: bytes) -> None:
+        """The same, where it may wait a moment for others that go with it in one write."""
+
     def serve_soon(self) -> None:
         """See to it that `Hub.serve` is called, once others had their turn."""
 

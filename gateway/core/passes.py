@@ -23,6 +23,34 @@ from gateway.core.replaying import advance
 from gateway.core.routing import Router
 from gateway.core.window import Window
 
+LATECOMER_SECONDS = 0.05  # who comes back rarely comes alone
+MAX_BOARDING_SECONDS = 1.0  # when ten thousand come back, somebody comes at every moment for some seconds
+
+
+class Boarding:
+    """
+    Those who wait for the next pass over a partition.
+
+    It departs when nobody has come for a moment, or when the first has waited long enough: a pass for each handful out
+    of a crowd would read the same records again and again, and the last of them would wait for all of these.
+    """
+
+    __slots__ = ("_first_at", "_last_at", "riders")
+
+    def __init__(self, now: float) -> None:
+        self._first_at = self._last_at = now
+        self.riders: dict[Replay, None] = {}
+
+    def add(self, replay: Replay, now: float) -> None:
+        """Wait for it, in the order of coming."""
+        self.riders[replay] = None
+        self._last_at = now
+
+    @property
+    def departs_at(self) -> float:
+        """When the pass begins, unless somebody comes before."""
+        return min(self._last_at + LATECOMER_SECONDS, self._first_at + MAX_BOARDING_SECONDS)
+
 
 class Pass:
     """

@@ -86,7 +86,7 @@ def hand(hub: Hub, replay: Replay, entry: Entry) -> bool:
         return False
     replay.position = entry.position
     if attachment.deaf_to is None or attachment.deaf_to != entry.message.connection_id:
-        attachment.outlet.write(message_frame(attachment.wire, replay.head, entry.body(attachment.wire)))
+        attachment.outlet.write_later(message_frame(attachment.wire, replay.head, entry.body(attachment.wire)))
         hub.deliveries += 1
     return True
 

@@ -4,20 +4,21 @@ Passes over partitions of Kafka: each partition has one at most, and whoever nee
 Who comes while a pass is under way gets on if it has not yet passed what he lacks; the others wait, and the next pass
 begins at the lowest position of all who wait. So ten thousand clients of a partition cost two passes, or three.
 
-Only so many passes are under way at once, over all partitions; partitions have their turn in the order in which they were
-first asked for.
+Only so many passes are under way at once, over all partitions; which is next is a matter of who has boarded, see
+`gateway.core.passes`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.core.entry import Entry
 from gateway.core.hub import Hub
-from gateway.core.passes import Pass
+from gateway.core.passes import Boarding, Pass
 from gateway.core.replay import Replay
 from gateway.core.replaying import advance, hand
 from gateway.errors import ContinuityLost, KafkaUnavailable
@@ -30,7 +31,6 @@ from gateway.stream.scan import PastGone, Scan
 
 _log = logging.getLogger("gateway.replay")
 RETRY_SECONDS = 0.5
-BOARDING_SECONDS = 0.05  # between the first who needs a pass and its departure: who comes back rarely comes alone
 
 
 class Platform(Protocol):
@@ -62,8 +62,7 @@ class Scanning:
         self._hub = hub
         self._counts = counts
         self._platform = platform
-        self._waiting: dict[Partition, dict[Replay, None]] = {}
-        self._asked_at: dict[Partition, float] = {}
+        self._waiting: dict[Partition, Boarding] = {}
         self._passes: dict[Partition, Pass] = {}
         self._asked = asyncio.Event()
 
@@ -77,18 +76,20 @@ class Scanning:
         partition = (replay.attachment.topic, replay.partition)
         under_way = self._passes.get(partition)
         if under_way is None or not under_way.board(replay):
-            self._asked_at.setdefault(partition, asyncio.get_running_loop().time())
-            self._waiting.setdefault(partition, {})[replay] = None
+            now = asyncio.get_running_loop().time()
+            waiting = self._waiting.get(partition)
+            if waiting is None:
+                waiting = self._waiting[partition] = Boarding(now)
+            waiting.add(replay, now)
             self._asked.set()
 
     def drop(self, replay: Replay) -> None:
         """Read no more for it; idempotent."""
         partition = (replay.attachment.topic, replay.partition)
         if (waiting := self._waiting.get(partition)) is not None:
-            waiting.pop(replay, None)
-            if not waiting:
+            waiting.riders.pop(replay, None)
+            if not waiting.riders:
                 del self._waiting[partition]
-                del self._asked_at[partition]
         if (under_way := self._passes.get(partition)) is not None:
             under_way.drop(replay)
 
@@ -105,18 +106,18 @@ class Scanning:
         """The next pass to be made, with everybody on it who waited for it."""
         loop = asyncio.get_running_loop()
         while True:
-            partition = next((one for one in self._waiting if one not in self._passes), None)
+            departures = ((of.departs_at, one) for one, of in self._waiting.items() if one not in self._passes)
+            departs_at, partition = min(departures, default=(math.inf, None))
             if partition is None:
                 self._asked.clear()
                 await self._asked.wait()
-            elif (boarding := self._asked_at[partition] + BOARDING_SECONDS - loop.time()) > 0:
-                await asyncio.sleep(boarding)
+            elif (boarding_seconds := departs_at - loop.time()) > 0:
+                await asyncio.sleep(boarding_seconds)
             else:
                 return await self._board(partition)
 
     async def _board(self, partition: Partition) -> Pass:
-        waiting = self._waiting.pop(partition)
-        del self._asked_at[partition]
+        waiting = self._waiting.pop(partition).riders
         begins_at = min(replay.next_offset for replay in waiting)
         ride = self._passes[partition] = Pass(self._hub.window, self._router, *partition, begins_at)
         share = Share()

@@ -56,6 +56,7 @@ class Device(asyncio.Protocol):
         "_fragments",
         "_house",
         "_is_closing",
+        "_is_put_off",
         "_pending",
         "_pending_bytes",
         "_proof",
@@ -85,6 +86,7 @@ class Device(asyncio.Protocol):
         self._fragments: tuple[Opcode, bytearray] | None = None
         self._pending: list[bytes] | None = None
         self._pending_bytes = 0
+        self._is_put_off = False
         self._is_closing = False
         self._silent_beats = 0
         self._proof: Proof | None = None
@@ -181,8 +183,24 @@ class Device(asyncio.Protocol):
         else:
             pending.append(frame)
             self._pending_bytes += len(frame)
+            if self._is_put_off:
+                self._is_put_off = False
+                self._house.turn.add(self)
         if self._pending_bytes > MAX_JOINED_BYTES:
             self.flush()
+
+    def write_later(self, frame: bytes) -> None:
+        """Take a frame of the past: it leaves with whatever is written next, or in a moment."""
+        if self._pending is not None:
+            self._pending.append(frame)
+            self._pending_bytes += len(frame)
+            if self._pending_bytes > MAX_JOINED_BYTES:
+                self.flush()
+        else:
+            self._pending = [frame]
+            self._pending_bytes = len(frame)
+            self._is_put_off = True
+            self._house.turn.add_later(self)
 
     def flush(self) -> None:
         """Hand what was collected to the kernel, in one call."""
@@ -191,6 +209,7 @@ class Device(asyncio.Protocol):
             return
         joined = pending[0] if len(pending) == 1 else b"".join(pending)
         self._pending = None
+        self._is_put_off = False
         transport = self._transport
         if transport is not None:
             size_bytes = self._pending_bytes

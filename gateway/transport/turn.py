@@ -1,7 +1,8 @@
 """
 Two queues of sockets, one for this turn of the loop and one for the next ones.
 
-    Turn    sockets that were written to: each flushes once, in one system call, when the turn ends
+    Turn    sockets that were written to: each flushes once, in one system call, when the turn ends; with what is old
+            already, and comes bit by bit, a moment later
     Pump    sockets that drained while they lagged: each gets a share, then the next one has its turn
 """
 
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+LATER_SECONDS = 0.05
 PUMP_SECONDS = 0.004  # of one turn of the loop; live messages wait no longer than that
 
 
@@ -23,13 +25,14 @@ class Flushable(Protocol):
 
 
 class Turn:
-    """Joins what one socket gets within one turn of the loop into one write."""
+    """Joins what one socket gets within one turn of the loop, or within a moment, into one write."""
 
-    __slots__ = ("_loop", "_written")
+    __slots__ = ("_loop", "_put_off", "_written")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._written: list[Flushable] = []
+        self._put_off: list[Flushable] = []
 
     def add(self, socket: Flushable) -> None:
         """Flush *socket* when this turn ends."""
@@ -37,9 +40,20 @@ class Turn:
             self._loop.call_soon(self._end)
         self._written.append(socket)
 
+    def add_later(self, socket: Flushable) -> None:
+        """Flush *socket* in a moment."""
+        if not self._put_off:
+            self._loop.call_later(LATER_SECONDS, self._end_moment)
+        self._put_off.append(socket)
+
     def _end(self) -> None:
         written, self._written = self._written, []
         for socket in written:
+            socket.flush()
+
+    def _end_moment(self) -> None:
+        put_off, self._put_off = self._put_off, []
+        for socket in put_off:
             socket.flush()
 
 

@@ -36,6 +36,9 @@ class Collected:
         if self.is_full and not was_full and self.on_full is not None:
             self.on_full(self)
 
+    def write_later(self, frame: bytes) -> None:
+        self.write(frame)
+
     def serve_soon(self) -> None:
         self.waits_for_turn = True
 

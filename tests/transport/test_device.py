@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.core.frames import protocol_frame
+from gateway.core.wire import JSON, Action, ProtocolMessage
 from tests.transport.ground import Ground, standing
 
 WAIT_SECONDS = 5.0
@@ -241,6 +243,33 @@ async def test_what_is_said_within_one_turn_leaves_in_one_write() -> None:
             await read(socket)
 
         assert ground.house.counts.writes == before + 1
+
+
+async def test_what_may_wait_leaves_in_one_write_with_what_may_not_and_before_it() -> None:
+    async with standing() as ground, connect(address(ground)) as socket:
+        await read(socket)
+        await send(socket, action=10, channel="account:1")
+        await read(socket)
+        (device,) = ground.house.devices
+        before = ground.house.counts.writes
+        for number in range(3):
+            device.write_later(protocol_frame(JSON, ProtocolMessage(action=Action.HEARTBEAT, id=str(number))))
+            await asyncio.sleep(0)  # another turn of the loop
+        ground.say("account:1", "urgent")
+        told = [await read(socket) for _ in range(4)]
+
+        assert [message.get("id") for message in told[:3]] == ["0", "1", "2"]
+        assert told[3]["messages"][0]["data"] == "urgent"
+        assert ground.house.counts.writes == before + 1
+
+
+async def test_what_may_wait_leaves_in_a_moment_by_itself() -> None:
+    async with standing() as ground, connect(address(ground)) as socket:
+        await read(socket)
+        (device,) = ground.house.devices
+        device.write_later(protocol_frame(JSON, ProtocolMessage(action=Action.HEARTBEAT, id="of the past")))
+
+        assert (await read(socket))["id"] == "of the past"
 
 
 async def test_a_stalled_reader_costs_constant_memory_and_catches_up_whole() -> None:
