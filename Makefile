@@ -10,6 +10,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PORT ?= 8080
 ARGS ?=
+WORKERS ?= 3
 MINUTES ?= 10
 DELIVERIES ?= 5000000
 
@@ -19,12 +20,9 @@ help:  ## List the targets
 run: .venv/run.stamp  ## Try it: the edge, Kafka, Redis and a demo bank in one process on this machine (PORT=8080)
 	$(BIN)/lastmile dev --port $(PORT)
 
-test: .venv/dev.stamp .testbed/kafka.stamp .testbed/ably.stamp .testbed/js.stamp .testbed/go.stamp  ## Run all tests on real Kafka, Redis, SDKs and Chromium, in two runs side by side (ARGS="-k word": in one)
+test: .venv/dev.stamp .testbed/kafka.stamp .testbed/ably.stamp .testbed/js.stamp .testbed/go.stamp  ## Run all tests on real Kafka, Redis, SDKs and Chromium, side by side (ARGS="-k word": one behind the other)
 	@bash tests/testbed/programs.sh redis-server haproxy chromium java javac node go cc
-	@if [ -n "$(ARGS)" ]; then exec $(BIN)/pytest $(ARGS); fi; \
-	$(BIN)/pytest -q --ignore=tests/e2e & beside=$$!; trap 'kill $$beside 2>/dev/null' INT TERM; \
-	$(BIN)/pytest tests/e2e; status=$$?; \
-	wait $$beside && exit $$status
+	$(BIN)/pytest $(or $(ARGS),-q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 chaos: .venv/dev.stamp .testbed/kafka.stamp  ## Break everything for minutes and judge what clients saw (SEED=, MINUTES=10, DELIVERIES=5000000)
 	@bash tests/testbed/programs.sh redis-server java

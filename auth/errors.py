@@ -18,7 +18,6 @@ Why somebody is not let in.
     │   ├── TokenUnknown         40143   nobody known has issued it
     │   └── TokenMalformed       40144
     ├── CapabilityDenied         40160
-    ├── ClientIdNeeded           40161
     ├── KeyNeeded                40162   a token where a key is asked for
     ├── NoSuchKey                40400
     └── IssuerUnavailable        50003   its issuer's keys cannot be had now: not its fault, so it comes back
@@ -197,13 +196,6 @@ class CapabilityDenied(AuthError):
 
     code = 40160
     message = "the credentials do not allow this"
-
-
-class ClientIdNeeded(AuthError):
-    """What is asked for takes a client that says who it is."""
-
-    code = 40161
-    message = "this needs a clientId"
 
 
 class KeyNeeded(AuthError):

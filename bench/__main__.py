@@ -32,6 +32,7 @@ from bench import (
     idle,
     limits,
     memory,
+    positions,
     publish,
     revocation,
     scan,
@@ -65,6 +66,7 @@ SCENARIOS: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "revocation": revocation.measure,
     "authentication": authentication.measure,
     "floods": floods.measure,
+    "positions": positions.measure,
 }
 
 

@@ -17,6 +17,7 @@ from auth.ably_token import mint
 from auth.capability import Capability
 from bench.figures import Figure, ratios
 from bench.ground import KEY, PARTITIONS, TOKEN_SECONDS, Ground, Speaker
+from bench.limits import INBOUND, RATES
 from bench.scale import Scale
 from bench.usage import cpu_seconds
 
@@ -51,7 +52,8 @@ class _Measured:
 
 def measure(ground: Ground, scale: Scale) -> list[Figure]:
     """Latency and CPU of the edge beside a bare producer's, and how many publications share a request."""
-    edge = ground.lastmile(history_messages=0, limits={"max_connections": 2000})
+    unlimited = dict.fromkeys((*RATES, *INBOUND, "connections_per_client"), 0)
+    edge = ground.lastmile(history_messages=0, limits={"max_connections": 2000} | unlimited)
     token = mint(
         KEY,
         now=time.time(),

@@ -30,7 +30,7 @@ from typing import BinaryIO
 from gateway.core.audit_chain import Broken, Head, follow, seal
 from gateway.core.published import OutgoingRecord
 from gateway.errors import AuditUnwritable, BackendFault, MessageTooLarge
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import AuditSettings
 from gateway.stream.producer import Producer
 

@@ -25,7 +25,7 @@ from gateway.core.hub import Hub
 from gateway.core.publication import Publication
 from gateway.core.serial import Serial
 from gateway.errors import GatewayError, KafkaUnavailable, Overloaded, PublishUnconfirmed
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.schema import Schema
 from gateway.settings import Namespace, PublishSettings
 from gateway.stream.producer import Placed, Producer
@@ -34,19 +34,19 @@ _log = logging.getLogger("gateway.publisher")
 LANES = 64
 TAIL_PATIENCE_SECONDS = 2.0
 RETRY_SECONDS = 0.2
+UNCONFIRMED = "Kafka has not acknowledged this; publish it again with the same id"
 Settle = Callable[[Outcome], None]
 
 
 class _Submission:
     """A publication on its way."""
 
-    __slots__ = ("_settle", "deadline", "hindrance", "publication")
+    __slots__ = ("_settle", "deadline", "publication")
 
     def __init__(self, publication: Publication, settle: Settle, now: float, timeout_seconds: float) -> None:
         self.publication = publication
         self._settle: Settle | None = settle
         self.deadline = now + timeout_seconds
-        self.hindrance: KafkaUnavailable | None = None  # why it could not be handed over yet
 
     @property
     def is_settled(self) -> bool:
@@ -90,6 +90,7 @@ class Publisher:
         self._lanes: dict[int, deque[_Submission]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Submission] = deque()
+        self._away: set[str] = set()  # topics that Kafka does not take records for now
         self.pending_bytes = 0
 
     @property
@@ -136,11 +137,7 @@ class Publisher:
         while waiting and (waiting[0].is_settled or waiting[0].deadline <= now):
             submission = waiting.popleft()
             if not submission.is_settled:
-                self._settle(
-                    submission,
-                    submission.hindrance
-                    or PublishUnconfirmed("Kafka has not acknowledged this in time; publish it again with the same id"),
-                )
+                self._settle(submission, PublishUnconfirmed(UNCONFIRMED))
 
     async def stop(self, timeout_seconds: float) -> None:
         """Wait for what is under way, so long at most."""
@@ -183,30 +180,41 @@ class Publisher:
             try:
                 placed = await self._producer.hand_over(topic, publication.records)
             except KafkaUnavailable as error:
-                if submission.hindrance is None:
-                    _log.warning(
-                        "Kafka does not take what is published", extra={"topic": topic, "error": error.message}
-                    )
-                submission.hindrance = error
+                self._note_away(topic, error)
                 await asyncio.sleep(RETRY_SECONDS)
             except GatewayError as error:
                 self._settle(submission, error)
             else:
-                submission.hindrance = None
                 self._start(self._confirm(submission, topic, placed))
                 return
 
     async def _confirm(self, submission: _Submission, topic: str, placed: Awaitable[Placed]) -> None:
         try:
             where = await placed
+        except KafkaUnavailable as error:
+            self._note_away(topic, error)
+            self._settle(submission, PublishUnconfirmed(UNCONFIRMED))
+            return
         except GatewayError as error:
             self._settle(submission, error)
             return
+        self._note_back(topic)
         publication = submission.publication
         if publication.may_be_copy and topic == publication.source.topic:
             self._await_tail(submission, where)
         else:
             self._settle(submission, self._serials(publication, topic, where))
+
+    def _note_away(self, topic: str, error: KafkaUnavailable) -> None:
+        """Say once that a topic is not written to, whatever it meets."""
+        if topic not in self._away:
+            self._away.add(topic)
+            _log.warning("Kafka does not take what is published", extra={"topic": topic, "error": error.message})
+
+    def _note_back(self, topic: str) -> None:
+        if topic in self._away:
+            self._away.discard(topic)
+            _log.info("Kafka takes again what is published", extra={"topic": topic})
 
     def _await_tail(self, submission: _Submission, where: Placed) -> None:
         """What may be a copy is told the serial of the first: known once the tail has read what Kafka acknowledged."""

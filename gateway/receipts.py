@@ -21,7 +21,7 @@ from gateway.core.published import OutgoingRecord
 from gateway.core.receipts import Receipt, Unsent, receipt_value
 from gateway.core.routing import Router
 from gateway.errors import KafkaUnavailable, MessageTooLarge
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import ReceiptSettings
 from gateway.stream.producer import Placed, Producer
 

@@ -18,19 +18,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence, Set
+from functools import partial
 from typing import Any, NamedTuple
 
 from gateway.core.hub import Hub
 from gateway.core.interpreter import Interpreter
 from gateway.core.routing import Router
 from gateway.errors import KafkaUnavailable
-from gateway.metrics import Counts, TopicLag
+from gateway.metrics.counts import Counts
+from gateway.metrics.readings import TopicLag
 from gateway.settings import KafkaSettings, Namespace
 from gateway.stream.fingerprint import Marks
 from gateway.stream.intake import TURN_SECONDS, Intake
 from gateway.stream.lives import Lives
 from gateway.stream.progress import Progress
 from gateway.stream.reader import OutOfRange, Partition, Reader, Undecodable, UnreadableRecord
+from gateway.stream.reading import Looks, keep_reading
 from gateway.stream.salvage import salvage
 from gateway.stream.topics import TopicFacts, TopicLife, Topics
 
@@ -38,8 +41,8 @@ _log = logging.getLogger("gateway.tail")
 
 TURN_RECORDS = 500
 POLL_SECONDS = 0.25
+GROWTH_LOOK_SECONDS = 0.2  # until partitions that were added may be read
 NOTE_SECONDS = 0.5  # between looks at how far the quiet partitions are, while others flow
-MAX_BACKOFF_SECONDS = 5.0
 
 
 class _Look(NamedTuple):
@@ -82,8 +85,8 @@ class Tail:
         interpreter = Interpreter(router, namespaces, kafka.max_record_bytes)
         self._intake = Intake(interpreter, hub, counts, self._progress.served_from)
         self._lives = Lives(hub, self._progress, window_seconds)
-        self._looking: asyncio.Task[_Look] | None = None
-        self._look_at = self._note_at = 0.0
+        self._looks = Looks[_Look](kafka.metadata_interval_seconds, "look at topics")
+        self._note_at = 0.0
         self._marks = Marks(kafka)
 
     @property
@@ -107,21 +110,8 @@ class Tail:
 
     async def run(self) -> None:
         """Read for ever; Kafka being away is waited for."""
-        backoff = 0.2
         try:
-            while True:
-                reader, began_at = Reader(self._kafka), time.monotonic()
-                try:
-                    await reader.start()
-                    await self._read(reader)
-                except KafkaUnavailable as error:
-                    _log.warning("Kafka is away, reading goes on when it is back", extra={"error": error.message})
-                    lasted = time.monotonic() - began_at
-                    backoff = 0.2 if lasted > MAX_BACKOFF_SECONDS else min(backoff * 2, MAX_BACKOFF_SECONDS)
-                    await asyncio.sleep(backoff)
-                finally:
-                    await self._stop_looking()
-                    await reader.stop()
+            await keep_reading(self._kafka, self._read, _tell_away)
         finally:
             self._topics.close()
 
@@ -132,20 +122,17 @@ class Tail:
         positions = self._progress.positions
         if positions:
             reader.assign(positions)
-        self._look_at = time.monotonic()
-        while True:
-            self._look_when_due(reader)
-            if self._looking is not None and self._looking.done():
-                look, self._looking = self._looking.result(), None
-                if await self._take_in(reader, look):
+        async with self._looks:
+            while True:
+                self._looks.begin_when_due(partial(self._look, reader))
+                look = self._looks.found()
+                if look is not None and await self._take_in(reader, look):
                     _log.warning("reading makes no progress, starting over with a new consumer")
                     return
-            if positions:
-                await self._poll(reader)
-            elif self._looking is not None:
-                await asyncio.wait([self._looking], timeout=POLL_SECONDS)
-            else:
-                await asyncio.sleep(POLL_SECONDS)
+                if positions:
+                    await self._poll(reader)
+                else:
+                    await self._looks.wait(POLL_SECONDS)
 
     async def _poll(self, reader: Reader) -> None:
         try:
@@ -241,7 +228,7 @@ class Tail:
 
     async def _go_on_behind_loss(self, reader: Reader, partitions: Sequence[Partition]) -> None:
         """Positions that are not in the log: retention overtook the tail, or the topic is another one."""
-        await self._stop_looking()  # what it finds would be older than what is found here
+        await self._looks.stop()  # what it finds would be older than what is found here
         self._marks.forget()
         facts = await self._topics.look(self._router.topics)
         if not await self._lives.compare(reader, facts, frozenset()):
@@ -270,12 +257,6 @@ class Tail:
 
     # ------------------------------------------------------------------ looking
 
-    def _look_when_due(self, reader: Reader) -> None:
-        now = time.monotonic()
-        if self._looking is None and now >= self._look_at:
-            self._look_at = now + self._kafka.metadata_interval_seconds
-            self._looking = asyncio.create_task(self._look(reader), name="look at topics")
-
     async def _look(self, reader: Reader) -> _Look:
         """See what became of the topics; never raises for Kafka's being away, since reading may go on all the same."""
         try:
@@ -298,6 +279,8 @@ class Tail:
         if look.facts is not None:
             self._lives.report_missing(set(self._router.topics) - set(look.facts))
             has_changed = await self._lives.compare(reader, look.facts, look.recreated)
+            if self._lives.is_growing:
+                self._looks.hurry(GROWTH_LOOK_SECONDS)
             if has_changed:
                 self._marks.forget()
                 reader.assign(self._progress.positions)
@@ -307,8 +290,6 @@ class Tail:
         await self._note_positions(reader)
         return not has_changed and self._progress.look(look.ends)
 
-    async def _stop_looking(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
-            self._looking = None
+
+def _tell_away(error: KafkaUnavailable) -> None:
+    _log.warning("Kafka is away, reading goes on when it is back", extra={"error": error.message})

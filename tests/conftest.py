@@ -1,8 +1,9 @@
 """
 What all tests may ask for.
 
-Kafka and Redis are started when the first test needs them, and serve the whole session; a test that kills one has one
-of its own (`broker`, `cluster`, `redis_server`). LASTMILE_TEST_KAFKA and LASTMILE_TEST_REDIS name servers to use instead.
+Kafka and Redis are started when the first test needs them, and serve the whole session, of each of pytest-xdist's workers
+for itself; a test that kills one has one of its own (`broker`, `cluster`, `redis_server`). LASTMILE_TEST_KAFKA and
+LASTMILE_TEST_REDIS name servers to use instead: workers have topics of their own, and databases by their numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -26,6 +28,7 @@ hypothesis.settings.register_profile("lastmile", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)  # --hypothesis-profile=thorough
 hypothesis.settings.load_profile("lastmile")
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw") or None  # its number
 MakeTopic = Callable[..., str]
 Produce = Callable[..., None]
 StartEdge = Callable[..., EdgeProcess]
@@ -48,7 +51,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real Redis that nobody kills."""
     given = os.environ.get("LASTMILE_TEST_REDIS")
     if given:
-        yield given
+        yield given if WORKER is None else urlsplit(given)._replace(path=f"/{WORKER}").geturl()
         return
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server.url

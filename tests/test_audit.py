@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gateway.audit import MAX_LINES, MAX_PENDING, Journal
 from gateway.cli import main
 from gateway.errors import AuditUnwritable
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import AuditSettings, KafkaSettings
 from gateway.stream.producer import Producer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway import errors
-from gateway.metrics import LIMITS
+from gateway.metrics.reasons import LIMITS
 from gateway.settings import LimitSettings, settings_table
 from tests.testbed.process import ROOT
 

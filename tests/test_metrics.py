@@ -11,17 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from auth import errors as auth_errors
 from gateway import errors as gateway_errors
-from gateway.metrics import (
-    DELIVERY_SECONDS,
-    OTHER,
-    REFUSALS,
-    Counts,
-    Histogram,
-    Readings,
-    TopicLag,
-    exposition,
-    registry_of,
-)
+from gateway.metrics.counts import DELIVERY_SECONDS, Counts, Histogram
+from gateway.metrics.exposition import exposition, registry_of
+from gateway.metrics.readings import Readings, TopicLag
+from gateway.metrics.reasons import OTHER, REFUSALS
 
 
 def scrape(counts: Counts, **readings: Any) -> dict[tuple[str, str], float]:

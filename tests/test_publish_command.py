@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.cli import MAX_LINE_BYTES, main
+from gateway.cli import main
+from gateway.cli.clients import MAX_LINE_BYTES
 from gateway.terminal.posting import Destination, Form, Posting, PostingEnded
 from tests.testbed.edge import KEY
 from tests.testbed.process import free_port
 
 TAKEN = (201, {"channel": "news", "serials": ["life-0-1"]})
-BUSY = (503, {"error": {"code": 50003, "message": "Kafka has not acknowledged this in time"}})
+BUSY = (503, {"error": {"code": 50003, "message": "Kafka has not acknowledged this"}})
 SLOW_DOWN = (429, {"error": {"code": 42910, "message": "too many publications"}})
 DENIED = (401, {"error": {"code": 40160, "message": "the token does not allow publishing on this channel"}})
 NO_EDGE = (404, None)

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.core.confirming import Advance
 from gateway.core.routing import Router
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.receipts import Receipts
 from gateway.settings import KafkaSettings, Namespace, ReceiptSettings
 from gateway.stream.producer import Producer

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import AddressUnavailable, GatewayError, KafkaUnavailable, PartFailed
-from gateway.server import failure_of
+from gateway.server.failure import failure_of
 from gateway.settings import load
 from gateway.terminal.workers import run_workers
 from tests.testbed.edge import EdgeProcess

@@ -20,7 +20,7 @@ from auth.errors import AuthError
 from gateway.api.formats import answer
 from gateway.core.terms import Note
 from gateway.errors import GatewayError, RateExceeded
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 
 HELP_URL = "https://help.ably.io/error/"
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")

@@ -18,15 +18,21 @@ from prometheus_client import CollectorRegistry
 
 from gateway.api.cursors import Keeper, cursors_router
 from gateway.api.faults import answer_faults
-from gateway.metrics import CONTENT_TYPE, Counts, TopicLag, exposition
+from gateway.metrics.counts import Counts
+from gateway.metrics.exposition import CONTENT_TYPE, exposition
+from gateway.metrics.readings import TopicLag
 
 
-class Watched(Keeper, Protocol):
-    """What the ops port sees of an edge."""
+class Operated(Keeper, Protocol):
+    """What the ops port sees of an edge's parts."""
 
     @property
     def counts(self) -> Counts:
         """What the metrics show."""
+
+
+class Watched(Protocol):
+    """How an edge is."""
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -42,11 +48,11 @@ class Watched(Keeper, Protocol):
         """How far the tail is behind, by namespace."""
 
 
-def create_ops_app(edge: Watched) -> FastAPI:
+def create_ops_app(parts: Operated, condition: Watched) -> FastAPI:
     """The app of the ops port."""
     app = FastAPI(openapi_url=None)
-    answer_faults(app, edge.counts, edge.note)
-    app.include_router(cursors_router(edge))
+    answer_faults(app, parts.counts, parts.note)
+    app.include_router(cursors_router(parts))
 
     @app.get("/health/live")
     async def live() -> JSONResponse:
@@ -54,7 +60,7 @@ def create_ops_app(edge: Watched) -> FastAPI:
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
-        reason = edge.unready_because()
+        reason = condition.unready_because()
         lag = {
             namespace: {
                 "topic": lag.topic,
@@ -62,9 +68,9 @@ def create_ops_app(edge: Watched) -> FastAPI:
                 "milliseconds": round(lag.seconds * 1000),
                 "as_of": lag.as_of_ms,
             }
-            for namespace, lag in edge.lag().items()
+            for namespace, lag in condition.lag().items()
         }
-        age_seconds = edge.revocation_age_seconds()
+        age_seconds = condition.revocation_age_seconds()
         known: dict[str, object] = {"lag": lag}
         if age_seconds is not None:
             known["revocations"] = {"age_seconds": round(age_seconds, 3) if isfinite(age_seconds) else None}
@@ -74,6 +80,6 @@ def create_ops_app(edge: Watched) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(exposition(edge.registry), media_type=CONTENT_TYPE)
+        return Response(exposition(condition.registry), media_type=CONTENT_TYPE)
 
     return app

@@ -12,7 +12,7 @@ from gateway.core.hub import Hub
 from gateway.core.outbox import PublishingTerms
 from gateway.core.routing import Router
 from gateway.core.terms import LimitTerms, Note
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.revocation import Revocations
 from gateway.settings import Settings
 

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from auth.principal import Principal
+from gateway.core.continuity import EXPIRED, cursor_at
 from gateway.core.entry import Entry
 from gateway.core.replay import Rewinding
 from gateway.core.serial import Position, parse_serial
-from gateway.core.window import EXPIRED, Window
+from gateway.core.window import Window
 from gateway.core.wire import MODES, Flag
 from gateway.errors import BadParameter, ChannelDenied, ContinuityLost, PositionExpired
 
@@ -235,7 +236,7 @@ def wanted_of(entries: Sequence[Entry], rewind: Rewinding) -> Sequence[Entry]:
 def _resumed(window: Window, topic: str, channel: str, serial: str) -> Start | Behind:
     try:
         position = parse_serial(serial)
-        return Start(window.cursor_at(topic, channel, position), position, serial, Flag.RESUMED)
+        return Start(cursor_at(window, topic, channel, position), position, serial, Flag.RESUMED)
     except PositionExpired:
         return Behind(position, serial)
     except ContinuityLost as error:

@@ -52,7 +52,7 @@ class Attachment:
         proven: What is known since, a position or the sequence of one that is to be worked out yet.
         marked: The same, if the PING under way is answered.
         announced: Up to where its last advance was told.
-        told: The position of an ATTACHED without RESUMED, until it is proven to have arrived.
+        told: The position of an ATTACHED that the client must hear, until it is proven to have arrived.
         following: Who needs to be told of each advance, if anybody does.
     """
 
@@ -101,17 +101,17 @@ class Attachment:
         self.announced: Position | None = None
         self.following: Following | None = None
 
-    def begin_at(self, position: Position, *, is_loss: bool = False) -> None:
+    def begin_at(self, position: Position, *, must_be_heard: bool = False) -> None:
         """
         Note from where on it is served.
 
         Args:
-            is_loss: Whether the client is told that something is missing. Until it is proven to have heard so, what it
-                confirmed before stands: one that comes back from there is told again.
+            must_be_heard: Whether the client is told that something is missing, or that its cursor begins. Until it is
+                proven to have heard so, what it confirmed before stands: one that comes back from there is told again.
         """
         self.marked = self.proven = self.announced = None
-        self.told = position if is_loss else None
-        if not is_loss:
+        self.told = position if must_be_heard else None
+        if not must_be_heard:
             self.confirmed = position
 
     def echo(self, param: str, value: str | None) -> None:
@@ -120,6 +120,11 @@ class Attachment:
         if value is not None:
             kept[param] = value
         self.params = kept or None
+
+    @property
+    def cursor_name(self) -> str | None:
+        """What its client calls its durable position here, if it has one."""
+        return None if self.following is None else self.following.cursor
 
     @property
     def is_lagging(self) -> bool:

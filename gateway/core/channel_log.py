@@ -8,7 +8,7 @@ from operator import attrgetter
 from gateway.core.entry import Entry
 
 _COMPACT_AFTER = 64
-_sequence = attrgetter("sequence")
+_offset, _sequence = attrgetter("offset"), attrgetter("sequence")
 
 
 class ChannelLog:
@@ -38,3 +38,7 @@ class ChannelLog:
     def after_sequence(self, sequence: int) -> int:
         """The index of the first entry after *sequence*."""
         return bisect_right(self.entries, sequence, lo=self.head, key=_sequence)
+
+    def after_offset(self, offset: int, since: int) -> int:
+        """The index of the first entry after *offset* of those that came after the sequence *since*: they lie in one partition."""
+        return bisect_right(self.entries, offset, lo=self.after_sequence(since), key=_offset)

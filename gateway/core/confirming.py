@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from gateway.core.continuity import may_have_come, position_upto
 from gateway.core.serial import Position, is_beyond
 from gateway.core.wire import Flag
 
@@ -138,14 +139,14 @@ def _advance(window: Window, attachment: Attachment) -> Position | None:
 
 def _position_of(window: Window, attachment: Attachment, proven: int | Position) -> Position | None:
     if isinstance(proven, int):
-        return window.position_upto(attachment.topic, attachment.channel, proven)
+        return position_upto(window, attachment.topic, attachment.channel, proven)
     return proven
 
 
 def _is_news(window: Window, attachment: Attachment, former: int | Position | None, marked: int | Position) -> bool:
     """Whether anything of the channel can lie between: that others' messages have come is nobody's news."""
     if attachment.told is None and isinstance(former, int) and isinstance(marked, int):
-        return window.may_have_come(attachment.channel, former, marked)
+        return may_have_come(window, attachment.channel, former, marked)
     return True
 
 

@@ -19,7 +19,7 @@ import msgspec
 from gateway.core.message import Message
 from gateway.core.wire import JSON, Action, Format, ProtocolMessage
 
-_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+_TEXT, _BINARY, _CLOSE, _PING = 0x81, 0x82, 0x88, 0x89
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 _short = struct.Struct("!BB").pack
@@ -44,11 +44,6 @@ def protocol_frame(wire: Format, message: ProtocolMessage) -> bytes:
 def ping_frame(payload: bytes = b"") -> bytes:
     """A PING; at most 125 bytes of *payload*."""
     return _short(_PING, len(payload)) + payload
-
-
-def pong_frame(payload: bytes) -> bytes:
-    """The answer to a PING that carried *payload*."""
-    return _short(_PONG, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

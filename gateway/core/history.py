@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
+from gateway.core.continuity import cursor_at, point_at
 from gateway.core.entry import Entry
 from gateway.core.message import Message
 from gateway.core.serial import Position, Serial, parse_serial
@@ -206,7 +207,7 @@ def take_held(taking: Taking, window: Window, topic: str, channel: str, query: Q
         high = _covered(window, topic, channel, query.attached_at)
     if query.page is not None:
         if query.is_forwards:
-            low = bisect_right(entries, window.cursor_at(topic, channel, query.page), lo=low, key=_sequence)
+            low = bisect_right(entries, cursor_at(window, topic, channel, query.page), lo=low, key=_sequence)
         else:
             high = min(high, _covered(window, topic, channel, before(query.page)))
     for index in range(low, high) if query.is_forwards else range(high - 1, low - 1, -1):
@@ -217,7 +218,7 @@ def take_held(taking: Taking, window: Window, topic: str, channel: str, query: Q
 def _covered(window: Window, topic: str, channel: str, position: Position) -> int:
     """Where in the log those entries end that somebody has who has everything up to *position*."""
     entries, low = window.current_entries(topic, channel)
-    point = window.point_at(topic, channel, position)
+    point = point_at(window, topic, channel, position)
     return 0 if point is None else bisect_right(entries, point.offset, lo=low, key=_offset)
 
 

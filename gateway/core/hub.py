@@ -24,8 +24,8 @@ from types import MappingProxyType
 from gateway.core.attachment import Attachment, Outlet, attached_frame
 from gateway.core.duplicates import Duplicates
 from gateway.core.entry import Entry
-from gateway.core.frames import message_frame, message_head
 from gateway.core.freshness import Freshness
+from gateway.core.laggards import Laggards
 from gateway.core.message import Extras, Message
 from gateway.core.replay import Catcher, Replay
 from gateway.core.rooms import Rooms
@@ -57,6 +57,7 @@ class Hub:
         self.continuity_losses = 0
         self.catcher: Catcher | None = None
         self._rooms = Rooms()
+        self._laggards = Laggards(window, self._rooms)
         self._attached: dict[Outlet, dict[str, Attachment]] = {}
         self._is_delivering = False
         self._suspended_meanwhile: list[Outlet] = []
@@ -148,9 +149,9 @@ class Hub:
         if not attachment.flags & Flag.SUBSCRIBE:
             return
         if attachment.outlet.is_full:
-            self._start_lagging(attachment, cursor, position)  # it comes back when it drains
+            self._laggards.begin(attachment, cursor, position)  # it comes back when it drains
         elif self.window.after(attachment.channel, cursor, 1):
-            self._start_lagging(attachment, cursor, position)
+            self._laggards.begin(attachment, cursor, position)
             attachment.outlet.serve_soon()
         else:
             self._rooms.join(attachment)
@@ -196,7 +197,7 @@ class Hub:
             del self._attached[attachment.outlet]
         self.freshness.forget(attachment)
         if attachment.is_lagging:
-            self._stop_lagging(attachment)
+            self._laggards.end(attachment)
         elif attachment.replay is not None:
             self.stop_replaying(attachment.replay)
         else:
@@ -225,7 +226,7 @@ class Hub:
         for attachment in self._attached.get(outlet, {}).values():
             if attachment.group is not None:
                 self._rooms.leave(attachment)
-                self._lag_from_now(attachment)
+                self._laggards.begin_now(attachment)
 
     def serve(self, outlet: Outlet) -> bool:
         """
@@ -250,15 +251,15 @@ class Hub:
         """ATTACHED without RESUMED: the app hears UPDATE with the reason and loads its state anew (RTL12)."""
         self.continuity_losses += 1
         attachment.outlet.write(attached_frame(attachment, self.window, error=error))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), is_loss=True)
+        attachment.begin_at(self.window.position(attachment.topic, attachment.channel), must_be_heard=True)
         if attachment.is_lagging:
-            self._stop_lagging(attachment)
+            self._laggards.end(attachment)
         elif attachment.replay is not None:
             self.stop_replaying(attachment.replay)
         else:
             return
         if attachment.outlet.is_full:
-            self._lag_from_now(attachment)
+            self._laggards.begin_now(attachment)
         else:
             self._rooms.join(attachment)
 
@@ -311,19 +312,7 @@ class Hub:
         if not self.window.holds_after(attachment.channel, cursor):
             self._fall_behind(attachment)
             return
-        head = message_head(attachment.wire, attachment.wire_name)
-        entries = self.window.after(attachment.channel, cursor, limit_bytes)
-        for entry in entries:
-            attachment.cursor = cursor = entry.sequence
-            if attachment.deaf_to is not None and attachment.deaf_to == entry.message.connection_id:
-                continue
-            attachment.outlet.write(message_frame(attachment.wire, head, entry.body(attachment.wire)))
-            self.deliveries += 1
-        if not attachment.outlet.is_full and not self.window.after(attachment.channel, cursor, 1):
-            self._stop_lagging(attachment)
-            self._rooms.join(attachment)
-        elif entries:
-            attachment.position = entries[-1].position
+        self.deliveries += self._laggards.serve(attachment, cursor, limit_bytes)
 
     def _fall_behind(self, attachment: Attachment) -> None:
         """What it lacks has left the window: others read it for it, or it is told."""
@@ -331,7 +320,7 @@ class Hub:
         if self.catcher is None or position is None:
             self.lose(attachment, ContinuityLost(_TOO_SLOW))
             return
-        self._stop_lagging(attachment)
+        self._laggards.end(attachment)
         self.replay(Replay(attachment, position, is_announced=True))
 
     def _go_on_replaying(self, replay: Replay) -> None:
@@ -343,7 +332,8 @@ class Hub:
         """Who begins to listen, or ends it, stands where everybody stands now."""
         self.leave(attachment)
         attachment.outlet.write(attached_frame(attachment, self.window))
-        attachment.begin_at(self.window.position(attachment.topic, attachment.channel))
+        position = self.window.position(attachment.topic, attachment.channel)
+        attachment.begin_at(position, must_be_heard=attachment.cursor_name is not None)
         self.join(attachment, self.window.sequence)
 
     def _break_continuity(self, topic: str, reason: str) -> None:
@@ -351,16 +341,3 @@ class Hub:
             for attachment in list(attached.values()):
                 if attachment.topic == topic:
                     self.lose(attachment, ContinuityLost(reason))
-
-    def _lag_from_now(self, attachment: Attachment) -> None:
-        window = self.window
-        self._start_lagging(attachment, window.sequence, window.position(attachment.topic, attachment.channel))
-
-    def _start_lagging(self, attachment: Attachment, cursor: int, position: Position | None) -> None:
-        attachment.cursor = cursor
-        attachment.position = position
-        self.window.watch(attachment.channel)
-
-    def _stop_lagging(self, attachment: Attachment) -> None:
-        attachment.cursor = attachment.position = None
-        self.window.unwatch(attachment.channel)

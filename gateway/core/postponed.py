@@ -19,7 +19,7 @@ from gateway.core.wire import ProtocolMessage
 from gateway.errors import BadSerial
 
 PATIENCE_SECONDS = 3.0  # how far one edge may be behind another before a serial counts as forged
-Answer = Callable[[ProtocolMessage, str, float], None]
+Answer = Callable[[ProtocolMessage, str, float, bool], None]
 
 
 def must_wait(window: Window, topic: str, serial: str | None) -> bool:
@@ -40,7 +40,7 @@ class Postponed:
 
     Args:
         terms: The edge's; its hub calls after each batch of the tail.
-        answer: Called with the ATTACH, its name and the time once it need not wait, or may no longer.
+        answer: Called with the ATTACH, its name, the time and *is_begun* once it need not wait, or may no longer.
     """
 
     __slots__ = ("_answer", "_is_waiting", "_terms", "_waiting")
@@ -48,15 +48,20 @@ class Postponed:
     def __init__(self, terms: Terms, answer: Answer) -> None:
         self._terms = terms
         self._answer = answer
-        self._waiting: dict[str, tuple[ProtocolMessage, float]] = {}
+        self._waiting: dict[str, tuple[ProtocolMessage, float, bool]] = {}
         self._is_waiting = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, message: ProtocolMessage, wire_name: str, now: float) -> None:
-        """Let an ATTACH wait; a later one of the same name takes its place."""
-        self._waiting[wire_name] = (message, now + PATIENCE_SECONDS)
+    def add(self, message: ProtocolMessage, wire_name: str, now: float, *, is_begun: bool) -> None:
+        """
+        Let an ATTACH wait; a later one of the same name takes its place.
+
+        Args:
+            is_begun: What is known of its position, see `core.look_ups`; for the answer.
+        """
+        self._waiting[wire_name] = (message, now + PATIENCE_SECONDS, is_begun)
         if not self._is_waiting:
             self._is_waiting = True
             self._terms.hub.wait_for_tail(self, self._retry)
@@ -72,11 +77,11 @@ class Postponed:
 
     def _retry(self, now: float) -> bool:
         """Answer what can be answered. Returns: whether nothing waits any more."""
-        for wire_name, (message, deadline) in list(self._waiting.items()):
+        for wire_name, (message, deadline, is_begun) in list(self._waiting.items()):
             if now < deadline and self._must_wait(message, wire_name):
                 continue
             if self._waiting.pop(wire_name, None) is not None:  # an answer may have been the session's last
-                self._answer(message, wire_name, now)
+                self._answer(message, wire_name, now, is_begun)
         self._is_waiting = bool(self._waiting)
         return not self._is_waiting
 

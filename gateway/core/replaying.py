@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from gateway.core.attaching import Start, fresh_start, rewound_start
 from gateway.core.attachment import Attachment, attached_frame
+from gateway.core.continuity import cursor_at
 from gateway.core.entry import Entry
 from gateway.core.frames import message_frame, protocol_frame
 from gateway.core.hub import Hub
@@ -29,10 +30,16 @@ def begin(hub: Hub, attachment: Attachment, start: Start) -> None:
     serial = start.serial or str(start.position)
     hub_frame = attached_frame(attachment, hub.window, serial=serial, flags=start.flags, error=start.error)
     attachment.outlet.write(hub_frame)
-    attachment.begin_at(start.position, is_loss=start.error is not None)
-    if start.error is None and start.cursor == hub.window.sequence:
+    must_be_heard = start.error is not None or _is_beginning(attachment, start.flags)
+    attachment.begin_at(start.position, must_be_heard=must_be_heard)
+    if not must_be_heard and start.cursor == hub.window.sequence:
         attachment.proven = start.cursor  # it lacks nothing
     hub.join(attachment, start.cursor, start.position)
+
+
+def _is_beginning(attachment: Attachment, flags: Flag) -> bool:
+    """Whether its cursor begins here, which its device has not heard before."""
+    return attachment.cursor_name is not None and not flags & Flag.RESUMED
 
 
 def land(hub: Hub, replay: Replay) -> bool:
@@ -47,7 +54,7 @@ def land(hub: Hub, replay: Replay) -> bool:
     """
     attachment = replay.attachment
     try:
-        cursor = hub.window.cursor_at(attachment.topic, attachment.channel, replay.position)
+        cursor = cursor_at(hub.window, attachment.topic, attachment.channel, replay.position)
     except PositionExpired:
         return False
     announce(hub, replay)
@@ -61,7 +68,7 @@ def announce(hub: Hub, replay: Replay) -> None:
     if replay.is_announced:
         return
     replay.is_announced = True
-    replay.attachment.begin_at(replay.position)
+    replay.attachment.begin_at(replay.position, must_be_heard=_is_beginning(replay.attachment, replay.flags))
     serial = replay.serial or str(replay.position)
     replay.attachment.outlet.write(attached_frame(replay.attachment, hub.window, serial=serial, flags=replay.flags))
 

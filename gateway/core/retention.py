@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from gateway.core.record import HeaderRule
 from gateway.core.routing import Router
 
 FORMAT = 1  # of what is written; another one is another history
 
 
-class NamespaceRule(Protocol):
+class NamespaceRule(HeaderRule, Protocol):
     """What the history depends on in a namespace's settings."""
 
     @property
@@ -35,22 +36,6 @@ class NamespaceRule(Protocol):
     @property
     def history_messages(self) -> int:
         """How many messages of a channel are kept; 0 keeps none."""
-
-    @property
-    def name_header(self) -> str | None:
-        """Becomes a message's name."""
-
-    @property
-    def client_id_header(self) -> str | None:
-        """Becomes its clientId."""
-
-    @property
-    def id_header(self) -> str | None:
-        """Becomes its id."""
-
-    @property
-    def extras_header(self) -> str | None:
-        """Is merged into its extras."""
 
 
 class Keep(NamedTuple):

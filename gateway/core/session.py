@@ -32,7 +32,7 @@ from gateway.core.attachment import Attachment
 from gateway.core.confirming import Following, positions_of
 from gateway.core.frames import protocol_frame
 from gateway.core.freshness import wished_freshness
-from gateway.core.look_ups import Cursors, LookUps, cursor_of
+from gateway.core.look_ups import Cursors, LookedUp, LookUps, beginning_of, cursor_of
 from gateway.core.names import parse_channel_name
 from gateway.core.outbox import Outbox
 from gateway.core.postponed import Postponed, must_wait
@@ -260,13 +260,19 @@ class Session:
         known = self.known.get(message.channel)
         if known is not None and not message.channel_serial and (message.flags or 0) & Flag.ATTACH_RESUME:
             message.channel_serial = known
-        self._answer_attach(message, message.channel, now, may_wait=True, may_look_up=True)
+        self._answer_attach(message, message.channel, now, may_wait=True)
 
     def _answer_attach(
-        self, message: ProtocolMessage, wire_name: str, now: float, *, may_wait: bool, may_look_up: bool
+        self,
+        message: ProtocolMessage,
+        wire_name: str,
+        now: float,
+        *,
+        may_wait: bool,
+        looked_up: LookedUp | None = None,
     ) -> None:
         try:
-            self._attach_to(message, wire_name, now, may_wait=may_wait, may_look_up=may_look_up)
+            self._attach_to(message, wire_name, now, may_wait=may_wait, looked_up=looked_up)
         except GatewayError as error:
             self._refuse_attach(wire_name, error)
 
@@ -275,7 +281,7 @@ class Session:
         self._refuse_channel(Action.DETACHED if may_try_again else Action.ERROR, wire_name, error)
 
     def _attach_to(
-        self, message: ProtocolMessage, wire_name: str, now: float, *, may_wait: bool, may_look_up: bool
+        self, message: ProtocolMessage, wire_name: str, now: float, *, may_wait: bool, looked_up: LookedUp | None
     ) -> None:
         name, qualifier_params = parse_channel_name(wire_name)
         params = {**qualifier_params, **(message.params or {})}
@@ -293,11 +299,16 @@ class Session:
         self._check_room()
         cursors = self.terms.cursors
         cursor = cursor_of(params, self.principal) if cursors is not None and modes & Flag.SUBSCRIBE else None
-        if may_look_up and cursors is not None and cursor is not None:
-            self._look_up(cursors, message, wire_name, cursor, name)
+        may_rewind = not message.channel_serial and source.namespace in self.terms.rewind_namespaces
+        rewound = wish_of(params, now) if may_rewind else None
+        if looked_up is None and cursors is not None and cursor is not None:
+            rewind = None if rewound is None else rewound[0]
+            begin_at = beginning_of(self.terms.hub.window, source.topic, name, message.channel_serial, rewind)
+            self._look_up(cursors, message, wire_name, cursor, name, begin_at)
             return
+        is_begun = looked_up is not None and looked_up.is_begun
         if may_wait and must_wait(self.terms.hub.window, source.topic, message.channel_serial):
-            self._postpone(message, wire_name, now)
+            self._postpone(message, wire_name, now, is_begun=is_begun)
             return
         deaf_to = None if self.wants_echo else self.connection_id
         attachment = Attachment(self.outlet, self.wire, name, wire_name, source.topic, deaf_to)
@@ -306,11 +317,9 @@ class Session:
             attachment.following = Following(source.namespace, cursor)
         attachment.echo("cursor", cursor)
         attachment.echo("freshness", params.get("freshness"))
-        may_rewind = not message.channel_serial and source.namespace in self.terms.rewind_namespaces
-        rewound = wish_of(params, now) if may_rewind else None
         if self.terms.note is not None:
             self.note("attach", channel=name, modes=mode_names(modes))
-        self._begin(attachment, message.channel_serial, rewound)
+        self._begin(attachment, message.channel_serial, rewound, is_begun=is_begun)
         if cursors is not None and cursor is not None:
             cursors.keep(self, attachment)
         self.terms.hub.freshness.watch(attachment, freshness)
@@ -323,7 +332,12 @@ class Session:
             )
 
     def _begin(
-        self, attachment: Attachment, serial: str | None, rewound: tuple[Rewinding, dict[str, str]] | None
+        self,
+        attachment: Attachment,
+        serial: str | None,
+        rewound: tuple[Rewinding, dict[str, str]] | None,
+        *,
+        is_begun: bool,
     ) -> None:
         hub = self.terms.hub
         rewind, echoed = (None, {}) if rewound is None else rewound
@@ -332,31 +346,36 @@ class Session:
         start = start_of(hub.window, attachment.topic, attachment.channel, serial, rewind)
         if isinstance(start, Behind):
             if hub.catcher is not None and attachment.flags & Flag.SUBSCRIBE:
-                hub.replay(Replay(attachment, start.position, serial=start.serial, rewind=start.rewind))
+                replay = Replay(attachment, start.position, serial=start.serial, rewind=start.rewind)
+                if is_begun:
+                    replay.flags = Flag.NONE
+                hub.replay(replay)
                 return
             start = start_without_past(hub.window, attachment.topic, attachment.channel, start)
         if start.error is not None:
             self.terms.count_refusal(start.error.code)
-        begin(hub, attachment, start)
+        begin(hub, attachment, start._replace(flags=Flag.NONE) if is_begun else start)
 
-    def _postpone(self, message: ProtocolMessage, wire_name: str, now: float) -> None:
+    def _postpone(self, message: ProtocolMessage, wire_name: str, now: float, *, is_begun: bool) -> None:
         if self._postponed is None:
             self._postponed = Postponed(self.terms, self._answer_at_last)
-        self._postponed.add(message, wire_name, now)
+        self._postponed.add(message, wire_name, now, is_begun=is_begun)
 
-    def _answer_at_last(self, message: ProtocolMessage, wire_name: str, now: float) -> None:
-        self._answer_attach(message, wire_name, now, may_wait=False, may_look_up=False)
+    def _answer_at_last(self, message: ProtocolMessage, wire_name: str, now: float, is_begun: bool) -> None:
+        self._answer_attach(message, wire_name, now, may_wait=False, looked_up=LookedUp(is_begun))
 
-    def _look_up(self, cursors: Cursors, message: ProtocolMessage, wire_name: str, cursor: str, channel: str) -> None:
+    def _look_up(
+        self, cursors: Cursors, message: ProtocolMessage, wire_name: str, cursor: str, channel: str, begin_at: str
+    ) -> None:
         if self._look_ups is None:
             self._look_ups = LookUps(self, self._answer_found)
-        self._look_ups.add(cursors, message, wire_name, cursor, channel)
+        self._look_ups.add(cursors, message, wire_name, cursor, channel, begin_at)
 
-    def _answer_found(self, message: ProtocolMessage, wire_name: str, now: float, error: GatewayError | None) -> None:
-        if error is None:
-            self._answer_attach(message, wire_name, now, may_wait=True, may_look_up=False)
+    def _answer_found(self, message: ProtocolMessage, wire_name: str, now: float, looked_up: LookedUp) -> None:
+        if looked_up.error is None:
+            self._answer_attach(message, wire_name, now, may_wait=True, looked_up=looked_up)
         else:
-            self._refuse_attach(wire_name, error)
+            self._refuse_attach(wire_name, looked_up.error)
 
     def _detach(self, message: ProtocolMessage) -> None:
         name = message.channel or ""
@@ -396,8 +415,7 @@ class Session:
 
     def _leave(self, attachment: Attachment) -> None:
         self.terms.hub.leave(attachment)
-        following = attachment.following
-        if self.terms.cursors is not None and following is not None and following.cursor is not None:
+        if self.terms.cursors is not None and attachment.cursor_name is not None:
             self.terms.cursors.let_go(self, attachment)
 
     def _forget(self, wire_name: str) -> None:

@@ -21,34 +21,14 @@ leave the process, and need no knowledge of partitions.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from gateway.core.channel_log import ChannelLog
 from gateway.core.entry import Entry
 from gateway.core.life import Life
-from gateway.core.serial import Front, Position, Serial
-from gateway.errors import KafkaUnavailable, PositionExpired
-
-EXPIRED = "this channelSerial is older than what is kept; load the state anew"
-_offset = attrgetter("offset")
-
-
-class Gap(NamedTuple):
-    """
-    What must be read elsewhere before this window can serve a client whole: offsets of one partition.
-
-    Args:
-        next_offset: The first one that the client may lack.
-        until: The first one that the window needs no help with.
-    """
-
-    partition: int
-    next_offset: int
-    until: int
+from gateway.core.serial import Position, Serial
+from gateway.errors import KafkaUnavailable
 
 
 class Window:
@@ -153,7 +133,7 @@ class Window:
         Raises:
             KafkaUnavailable: If the topic is not being read yet.
         """
-        life = self._life(topic)
+        life = self.life(topic)
         log = self._logs.get(channel)
         return ((), 0) if log is None else (log.entries, log.after_sequence(life.since))
 
@@ -167,8 +147,20 @@ class Window:
         Raises:
             KafkaUnavailable: If the topic is not being read yet.
         """
-        life = self._life(topic)
+        life = self.life(topic)
         return max(life.begun_at, self._evicted_at) if channel in self._forgotten else life.begun_at
+
+    def life(self, topic: str) -> Life:
+        """
+        The current life of *topic*.
+
+        Raises:
+            KafkaUnavailable: If it is not being read yet.
+        """
+        life = self._lives.get(topic)
+        if life is None:
+            raise KafkaUnavailable("the topic behind this channel is not being read yet; attach again")
+        return life
 
     def generation(self, topic: str) -> str | None:
         """The current life of *topic*, or None before its reading began."""
@@ -177,7 +169,7 @@ class Window:
 
     def position(self, topic: str, channel: str) -> Position:
         """The position of somebody who has everything of *channel* that was read so far."""
-        life = self._life(topic)
+        life = self.life(topic)
         partition = self._partition_of(life, channel)
         if partition is None:
             return life.front
@@ -189,118 +181,41 @@ class Window:
 
     def position_at(self, topic: str, partition: int, next_offset: int) -> Position:
         """The position of somebody who has everything of a channel of *partition* below *next_offset*."""
-        return self._life(topic).position_at(partition, next_offset)
+        return self.life(topic).position_at(partition, next_offset)
 
-    def position_upto(self, topic: str, channel: str, sequence: int) -> Position | None:
-        """
-        The position of somebody who was given everything of *channel* up to *sequence* as it came.
-
-        Returns:
-            The one before the first message that came since, or the present one; None if it is no longer known which
-            came first, since some of them were forgotten, or the topic is not what it was.
-
-        Raises:
-            KafkaUnavailable: If the topic is not being read yet.
-        """
-        life = self._life(topic)
+    def may_have_forgotten(self, channel: str, sequence: int) -> bool:
+        """Whether messages of *channel* that came after *sequence* may have been held and are no longer."""
         forgotten = self._forgotten.get(channel)
-        if sequence < self._unknown_until or (forgotten is not None and sequence < forgotten[3]):
-            return None
-        log = self._logs.get(channel)
-        at = 0 if log is None else log.after_sequence(sequence)
-        if log is None or at == len(log.entries):
-            return self.position(topic, channel)
-        return life.position_at(log.entries[at].partition, log.entries[at].offset)
-
-    def may_have_come(self, channel: str, after: int, upto: int) -> bool:
-        """Whether messages of *channel* came with sequences after the one and up to the other, as far as is known."""
-        forgotten = self._forgotten.get(channel)
-        if after < self._unknown_until or (forgotten is not None and after < forgotten[3]):
-            return True
-        log = self._logs.get(channel)
-        at = 0 if log is None else log.after_sequence(after)
-        return log is not None and at < len(log.entries) and log.entries[at].sequence <= upto
+        return sequence < self._unknown_until or (forgotten is not None and sequence < forgotten[3])
 
     def partitions(self, topic: str) -> int:
         """How many a topic has."""
-        return len(self._life(topic).next_offsets)
+        return len(self.life(topic).next_offsets)
 
     def next_offset(self, topic: str, partition: int) -> int:
         """How far a partition was read."""
-        return self._life(topic).next_offsets[partition]
+        return self.life(topic).next_offsets[partition]
 
     def proven_from(self, topic: str, channel: str, partition: int) -> int:
         """The lowest offset from which on all of *channel* in *partition* is held."""
         forgotten = self._forgotten.get(channel)
-        return self._life(topic).floors[partition] if forgotten is None else forgotten[2] + 1
+        return self.life(topic).floors[partition] if forgotten is None else forgotten[2] + 1
 
     def partition_of(self, topic: str, channel: str) -> int | None:
         """Where the channel's messages lie; None if it has not spoken that anybody remembers."""
-        return self._partition_of(self._life(topic), channel)
+        return self._partition_of(self.life(topic), channel)
 
     def is_ahead(self, topic: str, position: Position) -> bool:
         """Whether another edge has read further than this one; what to answer is known a moment later."""
-        return self._life(topic).is_ahead(position)
+        return self.life(topic).is_ahead(position)
 
-    def gaps(self, topic: str, channel: str, position: Position) -> list[Gap]:
-        """
-        What lies between a client that has everything of *channel* up to *position*, and what is held.
-
-        Returns:
-            Nothing if the window can serve it. One gap where the channel's partition is known, else one for each
-            partition in which the channel may have spoken since.
-
-        Raises:
-            ContinuityLost: If no reading of the past can prove continuity either.
-            BadSerial: If the position is of no partition of this topic, or in the future.
-        """
-        return self._gaps(topic, channel, position, self.point_at(topic, channel, position))
-
-    def cursor_at(self, topic: str, channel: str, position: Position) -> int:
-        """
-        Where on this edge a client stands who has everything of *channel* up to *position*.
-
-        Returns:
-            A sequence: all of the channel that the client lacks comes after it, and is held.
-
-        Raises:
-            PositionExpired: If something between is not held, see `gaps`.
-            ContinuityLost: If nothing can prove continuity.
-            BadSerial: If the position is of no partition of this topic, or in the future.
-        """
-        point = self.point_at(topic, channel, position)
-        if point is None:
-            is_whole = not self._gaps(topic, channel, position, None)
-        else:
-            is_whole = point.offset + 1 >= self.proven_from(topic, channel, point.partition)
-        if not is_whole:
-            raise PositionExpired(EXPIRED)
+    def sequence_before(self, topic: str, channel: str, offset: int) -> int:
+        """The sequence after which everything of *channel* came that lies after *offset* in its partition."""
         log = self._logs.get(channel)
-        if point is None or log is None:
+        if log is None:
             return self.sequence
-        index = bisect_right(log.entries, point.offset, lo=log.after_sequence(self._life(topic).since), key=_offset)
-        return log.entries[index].sequence - 1 if index < len(log.entries) else self.sequence
-
-    def point_at(self, topic: str, channel: str, position: Position) -> Serial | None:
-        """
-        How far *position* goes in the partition of a channel, whether or not what comes after it is held.
-
-        Returns:
-            The last offset that it covers, which may be -1; None if the channel is not known to have spoken.
-
-        Raises:
-            ContinuityLost: If the position is of another generation, or the order of the channel is unknown.
-            BadSerial: If it is of no partition of this topic, or in the future.
-        """
-        life = self._life(topic)
-        life.check(position)
-        partition = self._partition_of(life, channel)
-        if partition is None and isinstance(position, Serial):
-            partition = position.partition
-        life.check_fit(channel, position, partition)
-        if isinstance(position, Serial):
-            return position
-        return None if partition is None else Serial(life.generation, partition, position.next_offsets[partition] - 1)
+        at = log.after_offset(offset, self.life(topic).since)
+        return log.entries[at].sequence - 1 if at < len(log.entries) else self.sequence
 
     def after(self, channel: str, cursor: int, limit_bytes: int) -> list[Entry]:
         """The next entries of *channel* after *cursor*: at least one if there is any, up to about *limit_bytes*."""
@@ -334,12 +249,6 @@ class Window:
 
     # ------------------------------------------------------------------ inside
 
-    def _life(self, topic: str) -> Life:
-        life = self._lives.get(topic)
-        if life is None:
-            raise KafkaUnavailable("the topic behind this channel is not being read yet; attach again")
-        return life
-
     def _partition_of(self, life: Life, channel: str) -> int | None:
         """Where the channel's messages lie in this life of its topic; None if it has not spoken that anybody remembers."""
         log = self._logs.get(channel)
@@ -347,14 +256,6 @@ class Window:
             return newest.partition
         forgotten = self._forgotten.get(channel)
         return None if forgotten is None else forgotten[1]
-
-    def _gaps(self, topic: str, channel: str, position: Position, point: Serial | None) -> list[Gap]:
-        if point is not None:
-            offsets: Iterable[tuple[int, int]] = ((point.partition, point.offset + 1),)
-        else:
-            offsets = enumerate(position.next_offsets) if isinstance(position, Front) else ()
-        gaps = (Gap(partition, at, self.proven_from(topic, channel, partition)) for partition, at in offsets)
-        return [gap for gap in gaps if gap.next_offset < gap.until]
 
     def _forget(self, entry: Entry) -> None:
         self.size_bytes -= entry.size_bytes

@@ -118,7 +118,6 @@ class ProtocolMessage(msgspec.Struct, rename="camel", omit_defaults=True):
     params: dict[str, str] | None = None
     timestamp: int | None = None
     messages: Any = None
-    presence: Any = None
     res: list[PublishResult] | None = None
 
 

@@ -117,7 +117,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _invite(edge: Edge, key: Key) -> None:
-    while edge.unready_because() is not None:  # noqa: ASYNC110  # once in a process
+    while edge.condition.unready_because() is not None:  # noqa: ASYNC110  # once in a process
         await asyncio.sleep(READY_LOOK_SECONDS)
     capability = Capability.parse(json.dumps({"account:*": ["subscribe", "history"]}))
     server = edge.settings.server

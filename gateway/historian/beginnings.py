@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.store.history_keys import HistoryPlace
 from gateway.store.history_writer import Answer, HistoryWriter
 from gateway.stream.reader import Partition, Reader

@@ -27,7 +27,7 @@ from gateway.historian.detour import POLL_SECONDS, read_alone
 from gateway.historian.progress import Progress
 from gateway.historian.scribe import STEP_RECORDS, Scribe
 from gateway.historian.shares import Shares
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import KafkaSettings
 from gateway.store.history_keys import HistoryPlace
 from gateway.store.history_writer import Answer, HistoryWriter, Step

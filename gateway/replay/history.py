@@ -13,10 +13,11 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gateway.core.continuity import Gap, gaps_after
 from gateway.core.life import SCATTERED
 from gateway.core.replay import Replay
 from gateway.core.serial import Front
-from gateway.core.window import Gap, Window
+from gateway.core.window import Window
 from gateway.errors import ContinuityLost, HistoryUnproven, StoreUnavailable
 from gateway.store.history import HistoryEntry, HistoryStore
 from gateway.store.history_keys import HistoryPlace
@@ -73,7 +74,7 @@ class HistoryReading:
     async def _find(self, replay: Replay) -> list[Found]:
         attachment, position = replay.attachment, replay.position
         topic, channel = attachment.topic, attachment.channel
-        gaps = self._window.gaps(topic, channel, position)
+        gaps = gaps_after(self._window, topic, channel, position)
         if isinstance(position, Front) and self._window.partition_of(topic, channel) is None:
             return await self._search(replay, position, gaps)
         return [await self._read(replay, gap.partition, gap.next_offset) for gap in gaps]

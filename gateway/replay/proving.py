@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gateway.core.continuity import EXPIRED, Gap, gaps_after
 from gateway.core.replay import Replay
-from gateway.core.window import EXPIRED, Gap, Window
+from gateway.core.window import Window
 from gateway.errors import ContinuityLost, PositionExpired, TooManyMissed
 from gateway.stream.past import Past
 from gateway.stream.reader import Partition
@@ -65,7 +66,7 @@ class Proving:
 
     def _gaps(self, replay: Replay) -> list[Gap] | ContinuityLost:
         try:
-            return self._window.gaps(replay.attachment.topic, replay.attachment.channel, replay.position)
+            return gaps_after(self._window, replay.attachment.topic, replay.attachment.channel, replay.position)
         except ContinuityLost as error:
             return error
 

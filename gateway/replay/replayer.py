@@ -17,10 +17,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from gateway.core.continuity import EXPIRED, gaps_after
 from gateway.core.hub import Hub
 from gateway.core.replay import Replay
 from gateway.core.replaying import announce, feed, give_up, land, put_off, rewind_to
-from gateway.core.window import EXPIRED
 from gateway.errors import (
     BackendFault,
     ContinuityLost,
@@ -31,7 +31,7 @@ from gateway.errors import (
     StoreUnavailable,
     TooManyMissed,
 )
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.deadlines import Deadlines
 from gateway.replay.history import Found, HistoryReading
 from gateway.replay.proving import Proving
@@ -240,7 +240,7 @@ class Replayer:
 
     def _board(self, replay: Replay) -> None:
         try:
-            gap, *_ = self._hub.window.gaps(replay.attachment.topic, replay.attachment.channel, replay.position)
+            gap, *_ = gaps_after(self._hub.window, replay.attachment.topic, replay.attachment.channel, replay.position)
         except ContinuityLost as error:
             self._refuse(replay, error)
             return

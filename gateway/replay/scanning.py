@@ -22,7 +22,7 @@ from gateway.core.passes import Boarding, Pass
 from gateway.core.replay import Replay
 from gateway.core.replaying import advance, hand
 from gateway.errors import ContinuityLost, KafkaUnavailable
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.queue import Share
 from gateway.replay.records import entry_of
 from gateway.replay.tiers import Tiers

@@ -16,24 +16,25 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from auth.revocation import Address, NoRoom, Rulings
 from gateway.core.terms import Note
 from gateway.errors import KafkaUnavailable
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.revocation.record import Entitle, Revoke, UnreadableRuling, note_ruling, read_ruling
 from gateway.settings import KafkaSettings
 from gateway.stream.pace import IDLE
 from gateway.stream.progress import Progress
 from gateway.stream.reader import OutOfRange, Partition, Reader, Undecodable, UnreadableRecord
+from gateway.stream.reading import Looks, keep_reading
 from gateway.stream.salvage import salvage
 from gateway.stream.topics import TopicFacts, Topics
 
 _log = logging.getLogger("gateway.revocation")
 TURN_RECORDS = 1000
 POLL_SECONDS = 0.25
-MAX_BACKOFF_SECONDS = 5.0
 LOGGED_BETWEEN_LOOKS = 10  # records that cannot be read; all are counted
 Enforce = Callable[[Sequence[Address]], Awaitable[None]]
 
@@ -83,8 +84,7 @@ class Follower:
         self._facts: TopicFacts | None = None
         self._is_missing = False
         self._known_as_of: float | None = None
-        self._looking: asyncio.Task[_Look] | None = None
-        self._look_at = 0.0
+        self._looks = Looks[_Look](kafka.metadata_interval_seconds, "look at the revocation topic")
         self._logged = 0
 
     @property
@@ -102,21 +102,8 @@ class Follower:
 
     async def run(self) -> None:
         """Read for ever."""
-        backoff = 0.2
         try:
-            while True:
-                reader, began_at = Reader(self._kafka, IDLE), time.monotonic()
-                try:
-                    await reader.start()
-                    await self._follow(reader)
-                except KafkaUnavailable as error:
-                    _log.warning("Kafka is away, revocations go on as they are known", extra={"error": error.message})
-                    lasted = time.monotonic() - began_at
-                    backoff = 0.2 if lasted > MAX_BACKOFF_SECONDS else min(backoff * 2, MAX_BACKOFF_SECONDS)
-                    await asyncio.sleep(backoff)
-                finally:
-                    await self._stop_looking()
-                    await reader.stop()
+            await keep_reading(self._kafka, self._follow, _tell_away, IDLE)
         finally:
             self._topics.close()
 
@@ -126,19 +113,16 @@ class Follower:
         """Read with one consumer until it makes no progress any more."""
         if self._progress.positions:
             reader.assign(self._progress.positions)
-        self._look_at = time.monotonic()
-        while True:
-            self._look_when_due(reader)
-            if self._looking is not None and self._looking.done():
-                look, self._looking = self._looking.result(), None
-                if await self._take_in(reader, look):
+        async with self._looks:
+            while True:
+                self._looks.begin_when_due(partial(self._look, reader))
+                look = self._looks.found()
+                if look is not None and await self._take_in(reader, look):
                     return
-            if self._progress.positions:
-                await self._poll(reader)
-            elif self._looking is not None:
-                await asyncio.wait([self._looking], timeout=POLL_SECONDS)
-            else:
-                await asyncio.sleep(POLL_SECONDS)
+                if self._progress.positions:
+                    await self._poll(reader)
+                else:
+                    await self._looks.wait(POLL_SECONDS)
 
     async def _poll(self, reader: Reader) -> None:
         try:
@@ -213,12 +197,6 @@ class Follower:
 
     # ------------------------------------------------------------------ looking
 
-    def _look_when_due(self, reader: Reader) -> None:
-        now = time.monotonic()
-        if self._looking is None and now >= self._look_at:
-            self._look_at = now + self._kafka.metadata_interval_seconds
-            self._looking = asyncio.create_task(self._look(reader), name="look at the revocation topic")
-
     async def _look(self, reader: Reader) -> _Look:
         asked_at = time.time()
         try:
@@ -270,8 +248,6 @@ class Follower:
             _log.error("the revocation topic does not exist, this edge waits for it", extra={"topic": self._topic})
         self._is_missing = is_missing
 
-    async def _stop_looking(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
-            self._looking = None
+
+def _tell_away(error: KafkaUnavailable) -> None:
+    _log.warning("Kafka is away, revocations go on as they are known", extra={"error": error.message})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auth.revocation import Address, Cut, Rulings
 from gateway.core.terms import Note
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.revocation.follower import Enforce, Follower
 from gateway.revocation.writer import Writer
 from gateway.settings import Settings

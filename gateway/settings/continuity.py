@@ -47,6 +47,12 @@ class CursorSettings(Section):
         le=315360000,
         description="A cursor of which nothing was heard for so long is gone; 30 days.",
     )
+    save_every_seconds: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3600,
+        description="Where messages do not end a position is saved so often, and when its device goes; if the edge dies, what was got since is got again.",
+    )
     per_client: int = Field(
         default=20, ge=1, le=10000, description="Cursors, so devices, of one clientId; one more is refused."
     )

@@ -21,13 +21,6 @@ def _origin(text: str) -> str:
     return text
 
 
-def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ValueError(f"{text!r} is no address that clients can use; write https://realtime.bank.example")
-    return text.rstrip("/")
-
-
 def _range(text: object) -> Network:
     try:
         return ip_network(str(text))
@@ -38,7 +31,6 @@ def _range(text: object) -> Network:
 Network = IPv4Network | IPv6Network
 AddressRange = Annotated[Network, BeforeValidator(_range)]
 Origin = Annotated[str, AfterValidator(_origin)]
-PublicUrl = Annotated[str, AfterValidator(_public_url), Bounds("a URL with http or https")]
 
 
 class ServerSettings(Section):
@@ -56,9 +48,6 @@ class ServerSettings(Section):
     )
     ops_port: int = Field(
         default=8081, ge=1, le=65535, description="The ops port: health and metrics. Not for the internet."
-    )
-    public_url: PublicUrl | None = Field(
-        default=None, description="The address that clients know, where it is another than this one's."
     )
     allowed_origins: Annotated[
         tuple[Origin, ...], Several, Bounds("a list of origins such as https://app.bank.example; `*` is any")

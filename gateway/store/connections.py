@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -105,20 +105,6 @@ class ConnectionStore:
             pipeline = self._redis.pipeline(transaction=False)
             for connection_key, record in records:
                 pipeline.execute_command("SET", _name(connection_key), _encode(record), "PX", ttl_ms)
-            await self._line.ask(pipeline.execute())
-
-    async def expire_many(self, connection_keys: Iterable[str], ttl_seconds: float) -> None:
-        """
-        Keep connections that are there already for so long from now.
-
-        Raises:
-            StoreUnavailable: If Redis does not answer in time.
-        """
-        names = [_name(connection_key) for connection_key in connection_keys]
-        if names:
-            pipeline = self._redis.pipeline(transaction=False)
-            for name in names:
-                pipeline.pexpire(name, _milliseconds(ttl_seconds))
             await self._line.ask(pipeline.execute())
 
     async def erase(self, app_id: str, client_id: str) -> int:

@@ -6,10 +6,13 @@ All that is kept of one client of one app lies in one slot, so that each step is
     lastmile:cursors:{DIGEST}            cursor → when it was last given time (sorted)
                              :who        the app and the client; keys of Redis hold digests of these only
                              :swept      while it is there, nothing old is looked for
-                             :at:CURSOR  channel → "milliseconds owner serial"
+                             :at:CURSOR  channel → "milliseconds owner serial", with "~" before a serial at which a device only began
 
 Each cursor ends by itself, `cursors.ttl_seconds` after the last write to any of its channels; a channel to which nothing
 was written for so long counts as none. There is no table of all clients: an operator's listing walks over Redis' keys.
+
+**Beginnings.** Who looks up what is not there leaves the position at which he begins, in the same step. So a device that is
+told ATTACHED has a position, and one that comes back before it was heard of begins there again.
 
 **Ownership.** Looking a position up makes who looks its owner, and only the owner's positions are taken; so an edge that
 does not know yet that a device has come back elsewhere moves nothing under it. A cursor that is gone, since Redis was
@@ -17,18 +20,24 @@ emptied, belongs to whoever saves next.
 
 **Never back.** Of two positions of one life of a topic the later one stays, in whatever order they come: `cursor.lua`.
 
+**Few commands.** Redis runs one script for what lies in many cursors, and in it two commands for each of these, whatever
+the number of its channels; in a cluster, one script for each client.
+
 Source: PROTOCOL.md section 4; architecture.md, "Confirmed positions, cursors, receipts".
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 import msgspec
+from redis.asyncio import RedisCluster
 
+from gateway.core.look_ups import Kept
 from gateway.errors import StoreUnavailable, TooManyCursors
 from gateway.settings import CursorSettings
 from gateway.store.joined import Joined
@@ -41,7 +50,7 @@ CHANNELS_A_CALL = 200  # a script keeps everybody else waiting while it runs
 
 _cursor = load_script("cursor")
 _remove = load_script("cursor_remove")
-_LOOK_UP = ""
+_LOOK_UP, _BEGUN = "?", "~"
 _decode_who = msgspec.msgpack.Decoder(tuple[str, str]).decode
 _REFUSED = {
     b"cursors": "this client has as many cursors as it may have; use one name for each device, or have old ones removed",
@@ -63,7 +72,7 @@ class CursorEntry(NamedTuple):
     One position that is kept.
 
     Args:
-        serial: None where a device attached and nothing was confirmed yet.
+        serial: None where a device attached and nothing was confirmed yet, not even that it heard so.
     """
 
     cursor: str
@@ -102,23 +111,28 @@ class CursorStore:
         self._line = Line(redis, timeout_seconds)
         self._joined = Joined(self._line, timeout_seconds)
         self._keyspace = Keyspace(self._line)
+        self._is_cluster = isinstance(redis, RedisCluster)
         self._bounds = (round(settings.ttl_seconds * 1000), settings.per_client, settings.channels_per_cursor)
 
-    async def find_many(self, places: Sequence[CursorPlace], owner: str) -> list[str | TooManyCursors | None]:
+    async def find_many(
+        self, places: Sequence[tuple[CursorPlace, str]], owner: str
+    ) -> list[Kept | TooManyCursors | None]:
         """
         Look positions up, and become the owner of them.
 
         Args:
+            places: Where, and the serial at which it begins from now on if there is none, each; empty: at none.
             owner: A word without blanks that nobody else uses, such as a connection id; for every attach another one
                 where the older attachment of the same connection may still be saving.
 
         Returns:
-            For each place its serial; None: none is kept; or why none can be kept there.
+            For each place what is kept; None: nothing was; or why nothing can be kept there.
 
         Raises:
             StoreUnavailable: If Redis does not answer in time.
         """
-        return [_found(answer) for answer in await self._run([(place, _LOOK_UP) for place in places], owner)]
+        asked = [(place, _LOOK_UP + begin) for place, begin in places]
+        return [_found(answer) for answer in await self._run(asked, owner)]
 
     async def save_many(self, positions: Sequence[tuple[CursorPlace, str]], owner: str) -> None:
         """
@@ -202,47 +216,58 @@ class CursorStore:
         await self._line.close()
 
     async def _run(self, positions: Sequence[tuple[CursorPlace, str]], owner: str) -> list[Any]:
-        """One call for what lies in one cursor. Returns: an answer for each position, in their order."""
-        grouped: dict[tuple[str, str, str], list[int]] = {}
-        for at, (place, _) in enumerate(positions):
-            grouped.setdefault(place[:3], []).append(at)
-        asked = [
-            (whose, same[start : start + CHANNELS_A_CALL])
-            for whose, same in grouped.items()
-            for start in range(0, len(same), CHANNELS_A_CALL)
-        ]
-        calls = [
-            self._call(whose, [(positions[at][0].channel, positions[at][1]) for at in part], owner)
-            for whose, part in asked
-        ]
+        """Returns: an answer for each position, in their order."""
+        parts = list(self._parts(positions))
+        calls = [self._call([positions[at] for at in part], owner) for part in parts]
         answers: list[Any] = [None] * len(positions)
-        for (_, part), answer in zip(asked, await self._joined.run(calls), strict=True):
+        for part, answer in zip(parts, await self._joined.run(calls), strict=True):
             for nth, at in enumerate(part):
                 answers[at] = answer if isinstance(answer, Exception) else answer[nth]
         return answers
 
-    def _call(self, whose: tuple[str, str, str], pairs: Sequence[tuple[str, str]], owner: str) -> Call:
-        app_id, client_id, cursor = whose
-        who = msgspec.msgpack.encode((app_id, client_id))
-        flat = [text for pair in pairs for text in pair]
-        return Call(_cursor, _keys(app_id, client_id, cursor), (cursor, owner, who, *self._bounds, *flat))
+    def _parts(self, positions: Sequence[tuple[CursorPlace, str]]) -> Iterator[list[int]]:
+        """What one call each is for, cursor by cursor; in a cluster all keys of a call must lie in one slot."""
+        grouped: dict[tuple[str, str], dict[str, list[int]]] = {}
+        for at, (place, _) in enumerate(positions):
+            grouped.setdefault(place[:2], {}).setdefault(place.cursor, []).append(at)
+        part: list[int] = []
+        client = None
+        for at in (at for cursors in grouped.values() for same in cursors.values() for at in same):
+            before, client = client, positions[at][0][:2]
+            if len(part) == CHANNELS_A_CALL or (part and self._is_cluster and client != before):
+                yield part
+                part = []
+            part.append(at)
+        if part:
+            yield part
+
+    def _call(self, positions: Sequence[tuple[CursorPlace, str]], owner: str) -> Call:
+        keys: list[str] = []
+        arguments: list[str | bytes | int] = [owner, *self._bounds]
+        for (app_id, client_id, cursor), same in groupby(positions, key=lambda position: position[0][:3]):
+            keys += _keys(app_id, client_id, cursor)
+            flat = [text for place, serial in same for text in (place.channel, serial)]
+            arguments += [cursor, msgspec.msgpack.encode((app_id, client_id)), len(flat) // 2, *flat]
+        return Call(_cursor, keys, arguments)
 
     async def _cursors(self, app_id: str, client_id: str) -> list[str]:
         names = await self._line.ask(self._line.redis.zrange(_slot(app_id, client_id), 0, -1))
         return [name.decode() for name in cast("list[bytes]", names)]
 
 
-def _found(answer: Any) -> str | TooManyCursors | None:
+def _found(answer: Any) -> Kept | TooManyCursors | None:
     if isinstance(answer, Exception):
         raise StoreUnavailable("Redis refused a step") from answer
     if answer in _REFUSED:
         return TooManyCursors(_REFUSED[answer])
-    return answer.decode() if answer else None
+    serial = answer.decode()
+    return Kept(serial.removeprefix(_BEGUN), serial.startswith(_BEGUN)) if serial else None
 
 
 def _entry(cursor: str, channel: bytes, value: bytes) -> CursorEntry:
     at_ms, _, serial = value.decode().split(" ", 2)
-    return CursorEntry(cursor, channel.decode(), serial or None, int(at_ms))
+    is_heard = serial and not serial.startswith(_BEGUN)
+    return CursorEntry(cursor, channel.decode(), serial if is_heard else None, int(at_ms))
 
 
 def _who(value: bytes) -> tuple[str, str]:

@@ -48,9 +48,9 @@ SPAN_SECONDS = 1.0  # how far a history goes is asked once in so long
 BATCH_ENTRIES = 2000  # asked for in one round trip, over all readers
 Older = Literal["more", "trimmed", "expired", "none"]
 
-_read = load_script("history_read")
-_newest = load_script("history_newest")
-_span = load_script("history_span")
+_read = load_script("history_standing", "history_read")
+_newest = load_script("history_standing", "history_newest")
+_span = load_script("history_standing", "history_span")
 
 
 class HistoryPage(NamedTuple):

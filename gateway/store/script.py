@@ -28,9 +28,9 @@ class Call(NamedTuple):
     arguments: Sequence[str | bytes | int]
 
 
-def load_script(name: str) -> Script:
-    """The script in the file *name*, without its ending."""
-    text = (_FOLDER / f"{name}.lua").read_text("utf-8")
+def load_script(*names: str) -> Script:
+    """The script in the file of this name, without its ending; of several, one that goes on where the other ends."""
+    text = "".join((_FOLDER / f"{name}.lua").read_text("utf-8") for name in names)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.core.hub import Hub
 from gateway.core.interpreter import Interpreter
 from gateway.core.routing import PoisonRecord
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.stream.reader import Partition
 
 _log = logging.getLogger("gateway.tail")

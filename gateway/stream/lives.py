@@ -25,18 +25,21 @@ from gateway.stream.topics import TopicFacts, TopicLife, generation_of
 _log = logging.getLogger("gateway.tail")
 
 FALLBACK_RECORDS = 1000
+GROWTH_PATIENCE_SECONDS = 30.0
 
 
 class _Life:
     """What is known of a topic that is being read."""
 
-    __slots__ = ("generation", "identity", "partitions", "topic_id")
+    __slots__ = ("generation", "growing_since", "identity", "partitions", "read_first", "topic_id")
 
     def __init__(self, topic: str, facts: TopicFacts) -> None:
         self.topic_id = facts.topic_id
         self.identity = facts.topic_id or secrets.token_hex(8)
         self.partitions = facts.partitions
         self.generation = generation_of(topic, self.identity, self.partitions)
+        self.growing_since: float | None = None  # when more partitions were seen first
+        self.read_first: Mapping[Partition, int] | None = None  # and where those that there were ended
 
     def is_of(self, facts: TopicFacts) -> bool:
         """Whether this is still the topic that *facts* tell of; without an id, its records must tell."""
@@ -66,6 +69,11 @@ class Lives:
     def topics(self) -> Sequence[str]:
         """Those whose reading has begun."""
         return tuple(self._lives)
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether partitions were added that wait to be read."""
+        return any(life.growing_since is not None for life in self._lives.values())
 
     @property
     def current(self) -> Mapping[str, TopicLife]:
@@ -105,6 +113,8 @@ class Lives:
             elif topic in recreated or not life.is_of(found):
                 await self._begin_anew(reader, topic, found)
             elif life.partitions < found.partitions:
+                if not await self._has_read_first(reader, topic, life):
+                    continue
                 await self._extend(reader, topic, life, found.partitions)
             else:
                 continue
@@ -164,9 +174,30 @@ class Lives:
         self._progress.begin(topic, learn_from or starts, starts)
         self._hub.begin(topic, life.generation, {number: at for (_, number), at in starts.items()}, time.time())
 
+    async def _has_read_first(self, reader: Reader, topic: str, life: _Life) -> bool:
+        """
+        Whether what partitions held before others were added was read.
+
+        Keys move to the new ones, and records there are later than theirs in the old ones: reading both at once would
+        turn their order round. Waits so long at most, for a partition that nobody leads.
+        """
+        now = time.monotonic()
+        if life.growing_since is None:
+            life.growing_since = now
+        is_late = now - life.growing_since > GROWTH_PATIENCE_SECONDS
+        if is_late:
+            _log.warning(
+                "partitions were added, and the others cannot be read to their ends: records may come out of order",
+                extra={"topic": topic},
+            )
+        elif life.read_first is None:
+            life.read_first = await reader.ends([(topic, number) for number in range(life.partitions)])
+        positions = self._progress.positions
+        return is_late or all(positions[at] >= end for at, end in (life.read_first or {}).items())
+
     async def _extend(self, reader: Reader, topic: str, life: _Life, partitions: int) -> None:
         starts = await reader.beginnings([(topic, number) for number in range(life.partitions, partitions)])
-        life.partitions = partitions
+        life.partitions, life.growing_since, life.read_first = partitions, None, None
         life.generation = generation_of(topic, life.identity, partitions)
         self._progress.positions.update(starts)
         self._hub.extend(topic, life.generation, {number: at for (_, number), at in starts.items()}, time.time())

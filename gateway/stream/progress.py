@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.metrics import TopicLag
+from gateway.metrics.readings import TopicLag
 from gateway.stream.reader import Partition
 
 STANDSTILL_LOOKS = 3

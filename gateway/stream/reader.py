@@ -59,7 +59,6 @@ class Reader:
     def __init__(self, settings: KafkaSettings, patience: Patience | None = None) -> None:
         self._pace = Pace(time.monotonic()) if patience is None else None
         fetch = patience or IDLE
-        self._timeout_ms = int(settings.request_timeout_seconds * 1000)
         self._consumer = AIOKafkaConsumer(
             **aiokafka_arguments(settings),
             group_id=None,

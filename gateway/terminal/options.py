@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,12 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _KEY = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+):(.+)", re.DOTALL)
 _URL = re.compile(r"(ws|http)(s?)://([^/?#@\s]+)/?", re.ASCII)
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Settings file; else lastmile.toml if it is there, else the environment alone.",
+)
 
 
 class Utf8(click.ParamType[str]):

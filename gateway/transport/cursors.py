@@ -1,15 +1,17 @@
 """
 Durable positions on their way from and to Redis: looked up in batches, saved in batches, never waited for by a session.
 
-    ATTACH ──look_up──▶ find_many ──▶ the session goes on; the place is owned from now on
-    confirmed ──advanced──▶ pending ──once a second──▶ save_many
+    ATTACH ──look_up──▶ find_many ──▶ the session goes on; the place is owned from now on, and has a position
+    it is heard of for the first time ──▶ saved at once
+    confirmed ──advanced──▶ pending ──`save_every_seconds` after the first one that is not saved──▶ save_many
     DETACH, or the transport drops ──let_go──▶ saved at once
 
 Each place is one device's reading of one channel. Of two attachments with one place the last one owns it, on all edges:
 here by who is noted, elsewhere by the token of the edge that Redis keeps. The older one goes on without being saved.
 
-What Redis does not take is tried again; a place whose channel is quiet is saved now and then, so that it does not end
-while its device is there, and stands where another edge can prove it quickly.
+Positions in Redis are old by at most that time when an edge dies: what was got since is got again. What Redis does not take
+is tried again; a place whose channel is quiet is saved now and then, so that it does not end while its device is there, and
+stands where another edge can prove it quickly.
 
 Source: PROTOCOL.md section 4.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.core.attachment import Attachment
 from gateway.core.confirming import Advance, settle
@@ -30,7 +32,7 @@ from gateway.store.cursors import CursorPlace, CursorStore
 
 _log = logging.getLogger("gateway.cursors")
 WRITE_EVERY_SECONDS = 0.05
-SAVE_EVERY_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 1.0  # so many seconds' saves go together
 MAX_WAITING = 50_000
 BATCH = 500
 _AWAY = "the store of cursors does not answer; attach again"
@@ -42,37 +44,44 @@ class CursorLedger:
 
     Args:
         store: Where they are.
+        save_every_seconds: How long a position may wait to be saved, while its device is there.
         refresh_seconds: How often quiet ones are saved.
         now: Seconds since the epoch.
     """
 
-    def __init__(self, store: CursorStore, refresh_seconds: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: CursorStore, save_every_seconds: float, refresh_seconds: float, now: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._save_every_seconds = save_every_seconds
         self._refresh_seconds = refresh_seconds
         self._now = now
         self._owner = secrets.token_urlsafe(9)
-        self._wanted: list[tuple[CursorPlace, Settle]] = []
+        self._wanted: list[tuple[CursorPlace, str, Settle]] = []
         self._looking: asyncio.Task[None] | None = None
         self._owned: dict[CursorPlace, tuple[Session, Attachment]] = {}
         self._new: dict[CursorPlace, Attachment] = {}
-        self._pending: dict[CursorPlace, str] = {}
+        self._pending: dict[CursorPlace, tuple[float, str]] = {}  # in the order of their times
         self._urgent: dict[CursorPlace, str] = {}
+        self._elapsed = 0.0
+        self._quiet: list[CursorPlace] = []
+        self._quiet_due = 0.0
         self._is_away = False
         self.dropped = 0
 
     # ------------------------------------------------------------------ the sessions' side
 
-    def look_up(self, session: Session, cursor: str, channel: str, settle: Settle) -> None:
-        """Find a position and own it from now on; *settle* gets it in a later turn of the loop, or at once why not."""
+    def look_up(self, session: Session, cursor: str, channel: str, begin: str, settle: Settle) -> None:
+        """Find a position, or begin at *begin*, and own it; *settle* gets it in a later turn of the loop, or at once why not."""
         if len(self._wanted) >= MAX_WAITING:
             settle(StoreUnavailable(_AWAY), self._now())
             return
-        self._wanted.append((_place(session, cursor, channel), settle))
+        self._wanted.append((_place(session, cursor, channel), begin, settle))
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
 
     def keep(self, session: Session, attachment: Attachment) -> None:
-        """Save the position of an attachment that begins here, as soon as it has one."""
+        """Save the position of an attachment that begins here, as soon as its device has heard so."""
         place = _place_of(session, attachment)
         self._owned[place] = session, attachment
         self._new[place] = attachment
@@ -96,30 +105,29 @@ class CursorLedger:
         place = CursorPlace(advance.app_id, advance.client_id or "", advance.cursor, advance.channel)
         owner = self._owned.get(place)
         if owner is not None and owner[0].connection_id == advance.connection_id:
-            self._pending[place] = advance.upto
+            self._note(place, advance.upto)
 
     # ------------------------------------------------------------------ the loop
 
     async def run(self) -> None:
         """Save for ever."""
-        next_save = next_refresh = 0.0
-        elapsed = 0.0
+        look_every_seconds = min(LOOK_EVERY_SECONDS, self._save_every_seconds)
+        next_look = 0.0
         while True:
             await asyncio.sleep(WRITE_EVERY_SECONDS)
-            elapsed += WRITE_EVERY_SECONDS
-            if not self._is_away or elapsed >= next_save:
+            self._elapsed += WRITE_EVERY_SECONDS
+            is_time = self._elapsed >= next_look
+            if is_time or not self._is_away:
                 await self._save_urgent()
-            if elapsed >= next_refresh:
-                next_refresh = elapsed + self._refresh_seconds
-                self._refresh()
-            if elapsed >= next_save:
-                next_save = elapsed + SAVE_EVERY_SECONDS
-                await self._save_pending()
+            self._refresh()
+            if is_time:
+                next_look = self._elapsed + look_every_seconds
+                await self._save_pending(self._elapsed - self._save_every_seconds)
 
     async def flush(self) -> None:
         """Save what there is to be saved."""
         await self._save_urgent()
-        await self._save_pending()
+        await self._save_pending(self._elapsed)
 
     async def close(self) -> None:
         """End what is under way; who waits for a position gets none."""
@@ -132,18 +140,23 @@ class CursorLedger:
     async def _look(self) -> None:
         try:
             while self._wanted:
-                await self._save_urgent()  # who was here a moment ago finds where it stood
                 batch, self._wanted = self._wanted[:BATCH], self._wanted[BATCH:]
                 try:
-                    found: list[Found] = [*await self._store.find_many([place for place, _ in batch], self._owner)]
+                    found = await self._find([(place, begin) for place, begin, _ in batch])
                 except StoreUnavailable:  # nor would it answer those that wait
                     batch, self._wanted = batch + self._wanted, []
                     found = [StoreUnavailable(_AWAY)] * len(batch)
                 now = self._now()
-                for (_, settle_one), each in zip(batch, found, strict=True):
+                for (_, _, settle_one), each in zip(batch, found, strict=True):
                     _contained(settle_one, each, now)
         finally:
             self._looking = None
+
+    async def _find(self, places: Sequence[tuple[CursorPlace, str]]) -> list[Found]:
+        await self._save_urgent()  # who was here a moment ago finds where it stood
+        if self._is_away:
+            raise StoreUnavailable(_AWAY)
+        return [*await self._store.find_many(places, self._owner)]
 
     def _hurry(self, place: CursorPlace, serial: str) -> None:
         if len(self._urgent) < MAX_WAITING:
@@ -151,38 +164,56 @@ class CursorLedger:
         else:
             self.dropped += 1
 
+    def _note(self, place: CursorPlace, serial: str) -> None:
+        """Let it be saved when the first one is that waits at this place."""
+        since, _ = self._pending.get(place, (self._elapsed, ""))
+        self._pending[place] = since, serial
+
     def _refresh(self) -> None:
-        """Note where quiet ones stand; forget those whose session went without a word."""
-        for place, (session, attachment) in list(self._owned.items()):
-            hub = session.terms.hub
-            if hub.attached_to(session.outlet).get(attachment.wire_name) is not attachment:
-                self.let_go(session, attachment)
-                continue
-            position = settle(hub.window, attachment)
-            if position is not None:
-                self._pending[place] = str(position)
+        """Note where the next ones stand, all of them in `refresh_seconds`; forget those whose session went without a word."""
+        self._quiet_due += len(self._owned) * WRITE_EVERY_SECONDS / self._refresh_seconds
+        while self._quiet_due >= 1:
+            self._quiet_due -= 1
+            if not self._quiet:
+                self._quiet = list(self._owned)
+            if not self._quiet:
+                return
+            self._look_after(self._quiet.pop())
+
+    def _look_after(self, place: CursorPlace) -> None:
+        if place not in self._owned:
+            return
+        session, attachment = self._owned[place]
+        hub = session.terms.hub
+        if hub.attached_to(session.outlet).get(attachment.wire_name) is not attachment:
+            self.let_go(session, attachment)
+            return
+        position = settle(hub.window, attachment)
+        if position is not None:
+            self._note(place, str(position))
 
     async def _save_urgent(self) -> None:
         for place, attachment in list(self._new.items()):
-            if attachment.confirmed is not None:
+            if attachment.confirmed is not None and len(self._urgent) < MAX_WAITING:
                 del self._new[place]
                 self._hurry(place, str(attachment.confirmed))
         urgent, self._urgent = self._urgent, {}
-        for place, serial in (await self._save(urgent.items())).items():
-            if place not in self._owned or place not in self._pending:
-                self._urgent.setdefault(place, serial)
+        await self._save(urgent)
 
-    async def _save_pending(self) -> None:
-        pending, self._pending = self._pending, {}
-        for place, serial in (await self._save(pending.items())).items():
-            if place in self._owned:
-                self._pending.setdefault(place, serial)
-            else:
-                self._urgent.setdefault(place, serial)
+    async def _save_pending(self, until: float) -> None:
+        """Save those that wait since *until* or longer."""
+        due: dict[CursorPlace, str] = {}
+        for place, (since, serial) in self._pending.items():
+            if since > until:
+                break
+            due[place] = serial
+        for place in due:
+            del self._pending[place]
+        await self._save(due)
 
-    async def _save(self, positions: Iterable[tuple[CursorPlace, str]]) -> dict[CursorPlace, str]:
-        """Returns: what Redis did not take."""
-        left = list(positions)
+    async def _save(self, positions: Mapping[CursorPlace, str]) -> None:
+        """What Redis does not take is tried again; it keeps the later one of two in any case."""
+        left = list(positions.items())
         while left:
             try:
                 await self._store.save_many(left[:BATCH], self._owner)
@@ -190,9 +221,10 @@ class CursorLedger:
             except StoreUnavailable:
                 self._is_away = True
                 _log.warning("cursors were not saved, which is tried again", extra={"count": len(left)})
-                break
+                for place, serial in left:
+                    self._urgent.setdefault(place, serial)
+                return
             del left[:BATCH]
-        return dict(left)
 
 
 def _place(session: Session, cursor: str, channel: str) -> CursorPlace:
@@ -201,8 +233,7 @@ def _place(session: Session, cursor: str, channel: str) -> CursorPlace:
 
 
 def _place_of(session: Session, attachment: Attachment) -> CursorPlace:
-    cursor = None if attachment.following is None else attachment.following.cursor
-    return _place(session, cursor or "", attachment.channel)
+    return _place(session, attachment.cursor_name or "", attachment.channel)
 
 
 def _contained(settle_one: Settle, found: Found, now: float) -> None:

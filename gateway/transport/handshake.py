@@ -55,7 +55,6 @@ class ConnectRequest(NamedTuple):
     is_recovery: bool
     wants_heartbeats: bool
     wants_echo: bool
-    agent: str | None
 
 
 def upgrade_response(method: bytes, headers: Headers) -> bytes:
@@ -134,7 +133,6 @@ def parse_connect_request(query: str) -> ConnectRequest:
         is_recovery=not params.get("resume"),
         wants_heartbeats=params.get("heartbeats") != "false",
         wants_echo=params.get("echo") != "false",
-        agent=params.get("agent"),
     )
 
 

@@ -14,7 +14,7 @@ from gateway.core.flow import FlowTerms
 from gateway.core.hub import Hub
 from gateway.core.limits import rate_of
 from gateway.core.terms import Terms
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import LimitSettings, ServerSettings
 from gateway.store.connections import ConnectionStore
 from gateway.transport.gate import Gate

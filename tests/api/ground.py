@@ -27,7 +27,7 @@ from gateway.core.routing import Router
 from gateway.core.shared_limits import SharedLimits
 from gateway.core.window import Window
 from gateway.credentials import issuers_of, keyring_of
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay import Tiers
 from gateway.replay.listing import Listing
 from gateway.settings import KafkaSettings, Settings

@@ -11,7 +11,7 @@ import pytest
 from gateway.core.wire import Action
 from tests.api.ground import Ground, bearer, token
 from tests.auth.test_channel_tricks import OWN, tricks
-from tests.core.test_session import Bench
+from tests.core.bench import Bench
 
 OWN_ONLY = {OWN: ["*"]}
 each_trick = pytest.mark.parametrize("text", dict.fromkeys(tricks()), ids=ascii)

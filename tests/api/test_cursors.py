@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from gateway.api.ops import create_ops_app
-from gateway.metrics import Counts, TopicLag
+from gateway.metrics.counts import Counts
+from gateway.metrics.readings import TopicLag
 from gateway.settings import CursorSettings, Settings
 from gateway.store.connections import ConnectionRecord, ConnectionStore
 from gateway.store.cursors import CursorPlace, CursorStore
@@ -29,7 +30,7 @@ class Operated:
         self.cursors = CursorStore(redis, 2.0, CursorSettings())
         self.connections = ConnectionStore(redis, 2.0)
         self.noted: list[tuple[str, dict[str, object]]] = []
-        self.app = create_ops_app(self)
+        self.app = create_ops_app(self, self)
 
     def note(self, event: str, **details: object) -> None:
         self.noted.append((event, details))

@@ -18,9 +18,9 @@ from gateway.core.session import Session
 from gateway.core.wire import JSON, MSGPACK, Action, Format, ProtocolMessage
 from tests.api.ground import MSGPACK as MSGPACK_TYPE
 from tests.api.ground import Ground, bearer, token
+from tests.core.bench import Bench, principal_of
 from tests.core.outlet import Collected
 from tests.core.test_published import PLACE, RULE
-from tests.core.test_session import Bench, principal_of
 
 TRUTH = {"lastmile": "1 text", "id": "m-1", "clientId": "ada", "lastmile-app": "bank", "lastmile-key": "bank.server"}
 STAMPS = [

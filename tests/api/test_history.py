@@ -13,7 +13,7 @@ import pytest
 from gateway.api import channels
 from gateway.core.serial import Front, Serial
 from gateway.errors import KafkaUnavailable
-from gateway.metrics import REFUSALS
+from gateway.metrics.reasons import REFUSALS
 from tests.api.ground import LIFE, MSGPACK, TOPIC, Ground, bearer, code_of, token
 
 MESSAGES = "/channels/account:1/messages"

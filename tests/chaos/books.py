@@ -45,10 +45,10 @@ class Books:
         """How far it was read."""
         return self._readings[namespace].next_offset(topic_of(namespace), partition)
 
-    def begin_life(self, namespace: str) -> int:
+    async def begin_life(self, namespace: str) -> int:
         """Its topic was recreated. Returns: the number of its new life."""
         self._readings[namespace].close()
-        self._readings[namespace] = Reading(self._address, [topic_of(namespace)])
+        self._readings[namespace] = await asyncio.to_thread(Reading, self._address, [topic_of(namespace)])
         self._lives[namespace] = self.truth.begin_life(topic_of(namespace))
         return self._lives[namespace]
 

@@ -51,8 +51,8 @@ class Client:
         token: What it shows.
         seed: Its own source of chance.
         clock: Seconds of the run.
-        params: Of its ATTACH without a serial.
-        contract: What it was promised.
+        params: Of its ATTACH.
+        cursor: The name of its place, kept for it: it knows nothing any more when it comes back.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Client:
         seed: Random,
         clock: Callable[[], float],
         params: dict[str, str] | None = None,
-        contract: Contract = Contract.EXACTLY_ONCE,
+        cursor: str | None = None,
     ) -> None:
-        self.journal = Journal(name, wire, contract)
+        self.journal = Journal(name, wire, Contract.EXACTLY_ONCE if cursor is None else Contract.AT_LEAST_ONCE)
         self.seed = seed
         self.lines = {channel: _Line() for channel in channels}
         self.received = 0
@@ -77,7 +77,8 @@ class Client:
         self._doors = doors
         self._token = token
         self._clock = clock
-        self._params = params
+        self._params = params if cursor is None else {"cursor": cursor}
+        self._has_cursor = cursor is not None
         self._key: str | None = None
         self._socket: WebSocket | None = None
         self._may_be_here = asyncio.Event()
@@ -140,9 +141,10 @@ class Client:
     def start_over(self) -> None:
         """The app was killed: all is forgotten."""
         self.cut()
-        self._key = None
-        for channel in self.lines:
-            self._forget(channel)
+        if not self._has_cursor:  # which is always so
+            self._key = None
+            for channel in self.lines:
+                self._forget(channel)
 
     # ------------------------------------------------------------------ a transport
 
@@ -164,6 +166,10 @@ class Client:
             for line in self.lines.values():
                 line.is_attached = line.is_leaving = False
                 line.asked_at = None
+                if self._has_cursor:
+                    line.serial = None
+            if self._has_cursor:
+                self._key = None
 
     def _look(self, opened: WebSocket) -> None:
         """Whether something is overdue."""

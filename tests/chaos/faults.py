@@ -190,7 +190,7 @@ class Faults:
         await self._books.learn("reborn", writing.writers["reborn"])
         writing.renew("reborn")
         await self._brokers.recreate(topic, PARTITIONS)
-        life = self._books.begin_life("reborn")
+        life = await self._books.begin_life("reborn")
         if seed.random() < 0.5:
             writing.held.discard("reborn")
         self._books.truth.name_life(topic, life, await self._new_generation())

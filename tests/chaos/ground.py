@@ -21,6 +21,7 @@ SECTIONS = {
     "server": {"send_buffer_bytes": 4096, "write_high_water_bytes": 4096, "drain_seconds": 1},
     "redis": {"timeout_seconds": 1},
     "history": {"lease_seconds": 2},
+    "cursors": {"per_client": 100},  # all are the same customer's
 }
 
 

@@ -14,6 +14,7 @@ NAMESPACES: dict[str, dict[str, float]] = {
     "reborn": {},  # the topic is recreated
 }
 MAY_TELL = {"trimmed": (80006, 90003), "reborn": (80006, 90003)}
+MAY_FORGET = (None,)  # a cursor that Redis has lost is a new one
 TRANSACTIONAL = ("account", "plain")
 KEYS = 8
 PARTITIONS = 4

@@ -28,6 +28,8 @@ def table(outcome: Outcome) -> Iterator[str]:
     for name, metric in _TIERS.items():
         yield _line(name, int(outcome.edges[metric]))
     yield _line("attached, resumed", found.resumed)
+    yield _line("of them by a cursor", found.kept)
+    yield _line("came again, by a cursor", found.repeated)
     for (namespace, code), count in sorted(found.told.items(), key=str):
         yield _line(f"losses told, {namespace} {code}", count)
     yield _line("messages in told losses", found.told_messages)

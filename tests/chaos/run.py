@@ -15,7 +15,7 @@ from tests.chaos.books import Books
 from tests.chaos.client import Client
 from tests.chaos.faults import Faults
 from tests.chaos.ground import Ground
-from tests.chaos.plan import MAY_TELL, Plan
+from tests.chaos.plan import MAY_FORGET, MAY_TELL, Plan
 from tests.chaos.writing import Writing
 from tests.checker.judge import Judge
 from tests.checker.positions import read_position
@@ -74,7 +74,7 @@ class Run:
         self._say = say
         self._began_at = time.monotonic()
         self._books = Books(ground.cluster.address)
-        self._judge = Judge(self._books.truth, MAY_TELL, may_come_early=("reborn",))
+        self._judge = Judge(self._books.truth, MAY_TELL, may_come_early=("reborn",), may_forget=MAY_FORGET)
         self._writing = Writing(ground.cluster.address, plan)
         self._clients = [self._client(number) for number in range(plan.clients)]
         self._failures: list[str] = []
@@ -174,6 +174,7 @@ class Run:
             seed=seed,
             clock=lambda: time.monotonic() - self._began_at,
             params={"rewind": str(seed.randint(1, 30))} if number % 4 == 0 else None,
+            cursor=f"phone-{number}" if number % 6 == 5 else None,
         )
 
     async def _look_at_edges(self) -> None:

@@ -44,6 +44,7 @@ def untried(outcome: Outcome) -> list[str]:
         "out of Kafka": edges['lastmile_replayed_messages_total{tier="kafka"}'],
         "sockets that filled up": edges["lastmile_suspensions_total"],
         "and had got everything": edges["lastmile_catch_ups_total"],
+        "went on by a cursor": judgement.kept,
         "told that records were deleted": judgement.told["trimmed", 80006],
         "told that the topic was recreated": judgement.told["reborn", 90003],
     }

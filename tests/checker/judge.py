@@ -47,15 +47,22 @@ class Judge:
         may_tell: The codes of losses that something justifies, by namespace: retention, a topic that was recreated.
         may_come_early: Namespaces whose topics are recreated. Until an edge notices, what the new life has beyond the
             client's position may come (PROTOCOL.md section 4); the loss must then be told.
+        may_forget: The codes of losses that something justifies to clients whose position is kept for them, wherever.
     """
 
     def __init__(
-        self, truth: Truth, may_tell: Mapping[str, Collection[int]], *, may_come_early: Collection[str] = ()
+        self,
+        truth: Truth,
+        may_tell: Mapping[str, Collection[int]],
+        *,
+        may_come_early: Collection[str] = (),
+        may_forget: Collection[int | None] = (),
     ) -> None:
         self.judgement = Judgement()
         self._truth = truth
         self._may_tell = may_tell
         self._may_come_early = may_come_early
+        self._may_forget = may_forget
         self._standings: dict[str, dict[str, Standing]] = {}
 
     def hear(self, journal: Journal) -> None:
@@ -151,6 +158,7 @@ class _Case:
     def _resumed(self, life: int, index: int) -> None:
         standing = self.standing
         self.judge.judgement.resumed += 1
+        self.judge.judgement.kept += self._promises_only_at_least_once and not standing.is_attached
         if standing.life is None:
             if self._promises_only_at_least_once and not standing.is_attached:
                 self._stand(life, index)
@@ -172,7 +180,7 @@ class _Case:
             judgement.told[namespace_of(self.channel), self.event.code] += 1
             judgement.told_messages += self._missed(life, index)
             standing.early = 0
-            if self.event.code not in self.judge._may_tell.get(namespace_of(self.channel), ()):
+            if not self._may_be_told:
                 self._find(Verdict.GROUNDLESS, f"a loss was told with code {self.event.code}")
         self._close_gaps()
         standing.best = 0
@@ -260,6 +268,14 @@ class _Case:
         return False
 
     # ------------------------------------------------------------------ inside
+
+    @property
+    def _may_be_told(self) -> bool:
+        """Whether something justifies the loss that was told."""
+        code = self.event.code
+        if self._promises_only_at_least_once and code in self.judge._may_forget:
+            return True
+        return code in self.judge._may_tell.get(namespace_of(self.channel), ())
 
     @property
     def _promises_only_at_least_once(self) -> bool:

@@ -11,6 +11,7 @@ from tests.checker.messages import Record
 
 DEADLINE_SECONDS = 240.0
 READ_AT_ONCE = 1000
+LOOK_SECONDS = 0.1
 
 
 class Reading:
@@ -20,6 +21,9 @@ class Reading:
     Args:
         address: Bootstrap servers.
         topics: Nothing is deleted of them that was not read.
+
+    Raises:
+        TimeoutError: If no broker knows one of them.
     """
 
     def __init__(self, address: str, topics: Sequence[str]) -> None:
@@ -34,8 +38,7 @@ class Reading:
                 "log_level": 0,
             }
         )
-        found = self._consumer.list_topics(timeout=DEADLINE_SECONDS).topics
-        self._next = {(topic, partition): 0 for topic in topics for partition in found[topic].partitions}
+        self._next = {(topic, partition): 0 for topic in topics for partition in self._partitions(topic)}
 
     def to_the_end(self) -> Iterator[Record]:
         """What was committed since, in the order of each partition's offsets; nothing may be open when this is called."""
@@ -56,6 +59,16 @@ class Reading:
                 elif not error.retriable() and error.code() != KafkaError._TRANSPORT:
                     raise KafkaException(error)
         self._consumer.unassign()
+
+    def _partitions(self, topic: str) -> Sequence[int]:
+        """Of a topic that may have been created just now: not every broker knows it in that moment."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            found = self._consumer.list_topics(timeout=DEADLINE_SECONDS).topics.get(topic)
+            if found is not None and found.partitions:
+                return list(found.partitions)
+            time.sleep(LOOK_SECONDS)
+        raise TimeoutError(f"no broker knows {topic}")
 
     def next_offset(self, topic: str, partition: int) -> int:
         """How far it was read."""

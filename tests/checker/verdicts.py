@@ -48,6 +48,7 @@ class Judgement:
         repeated: Messages that came again where that is the contract.
         early: Messages of a topic's new life that came before it was told that there is one.
         resumed: ATTACHED with RESUMED.
+        kept: Those of them that went on from a position that was kept for the client.
     """
 
     deliveries: int = 0
@@ -58,6 +59,7 @@ class Judgement:
     repeated: int = 0
     early: int = 0
     resumed: int = 0
+    kept: int = 0
 
     def find(self, finding: Finding, count: int = 1) -> None:
         """Note it."""

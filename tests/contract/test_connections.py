@@ -68,17 +68,6 @@ async def test_a_connection_is_gone_after_that(store: ConnectionStore) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_expiring_moves_the_end_and_creates_nothing(store: ConnectionStore, redis: Client) -> None:
-    """A connection that is gone stays gone."""
-    await store.save_many([("key-1", RECORD)], 60)
-
-    await store.expire_many(["key-1", "key-2"], 600)
-
-    (name,) = await names_of(redis)
-    assert 590_000 < await redis.pttl(name) <= 600_000
-    assert await store.find("key-2") is None
-
-
 async def test_a_closed_connection_is_known_as_closed(store: ConnectionStore) -> None:
     """CLOSE ends it for good, and who would resume it hears so (80017)."""
     closed = ConnectionRecord("connection-1", "alice", "bank", "connection-1.word", is_closed=True)
@@ -108,7 +97,6 @@ async def test_all_connections_of_a_person_are_erased_and_nobody_else_s(store: C
 async def test_nothing_to_do_is_no_error(store: ConnectionStore, redis: Client) -> None:
     """Empty batches happen."""
     await store.save_many([], 60)
-    await store.expire_many([], 60)
 
     assert await names_of(redis) == []
 
@@ -179,7 +167,6 @@ async def test_a_redis_that_refuses_is_said_at_once() -> None:
     for call in (
         store.find("key-1"),
         store.save_many([("key-1", RECORD)], 60),
-        store.expire_many(["key-1"], 1),
         store.erase("bank", "alice"),
     ):
         with pytest.raises(StoreUnavailable):

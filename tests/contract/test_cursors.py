@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from gateway.core.look_ups import Kept
 from gateway.core.serial import Front, Serial
 from gateway.errors import BadParameter, StoreUnavailable, TooManyCursors
 from gateway.settings import CursorSettings, RedisSettings
@@ -48,6 +49,12 @@ def store(redis: Client) -> CursorStore:
     return store_on(redis)
 
 
+async def look_up(store: CursorStore, places: Sequence[CursorPlace], owner: str) -> list[str | TooManyCursors | None]:
+    """What is kept at places where nothing begins if there is none; become their owner."""
+    found = await store.find_many([(each, "") for each in places], owner)
+    return [each.serial if isinstance(each, Kept) else each for each in found]
+
+
 async def kept(store: CursorStore, of: CursorPlace = ALICE) -> str | None:
     """What is kept at a place, without becoming its owner."""
     entries = await store.of_client(of.app_id, of.client_id)
@@ -59,10 +66,10 @@ async def kept(store: CursorStore, of: CursorPlace = ALICE) -> str | None:
 
 async def test_a_position_is_found_by_whoever_comes_next(store: CursorStore) -> None:
     """An app that was killed and kept nothing goes on where its device was."""
-    assert await store.find_many([ALICE], "owner-1") == [None]
+    assert await look_up(store, [ALICE], "owner-1") == [None]
     await store.save_many([(ALICE, at(17))], "owner-1")
 
-    assert await store.find_many([ALICE], "owner-2") == [at(17)]
+    assert await look_up(store, [ALICE], "owner-2") == [at(17)]
 
 
 async def test_answers_come_in_the_order_of_the_questions(store: CursorStore) -> None:
@@ -73,10 +80,10 @@ async def test_answers_come_in_the_order_of_the_questions(store: CursorStore) ->
         for client in ("bob", "alice")
         for cursor in ("tablet", "phone")
     ]
-    await store.find_many(places, "owner")
+    await look_up(store, places, "owner")
     await store.save_many([(each, at(number)) for number, each in enumerate(places)], "owner")
 
-    assert await store.find_many([*places[::-1], places[0]], "owner") == [at(n) for n in range(7, -1, -1)] + [at(0)]
+    assert await look_up(store, [*places[::-1], places[0]], "owner") == [at(n) for n in range(7, -1, -1)] + [at(0)]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +91,10 @@ async def test_answers_come_in_the_order_of_the_questions(store: CursorStore) ->
 )
 async def test_nobody_reads_or_moves_what_is_kept_of_another(store: CursorStore, other: dict[str, str]) -> None:
     """Another app, person, device or channel: another position."""
-    await store.find_many([ALICE], "owner")
+    await look_up(store, [ALICE], "owner")
     await store.save_many([(ALICE, at(17))], "owner")
 
-    assert await store.find_many([place(**other)], "owner") == [None]
+    assert await look_up(store, [place(**other)], "owner") == [None]
     await store.save_many([(place(**other), at(99))], "owner")
 
     assert await kept(store) == at(17)
@@ -111,7 +118,63 @@ async def test_what_looks_like_another_place_is_none(store: CursorStore) -> None
     for number, each in enumerate(places):
         await store.save_many([(each, at(number))], "owner")
 
-    assert await store.find_many(places, "owner") == [at(number) for number in range(len(places))]
+    assert await look_up(store, places, "owner") == [at(number) for number in range(len(places))]
+
+
+async def test_a_call_that_is_cut_in_pieces_answers_all_the_same(store: CursorStore) -> None:
+    """More places than one run of the script takes, a cursor over the cut among them, and two of the same."""
+    places = [
+        place(client_id=f"client {number % 7}", cursor=f"c-{number % 3}", channel=str(number)) for number in range(1000)
+    ]
+    await store.save_many([(each, at(number)) for number, each in enumerate(places)], "owner")
+
+    assert await look_up(store, [*places, places[500]], "another") == [at(n) for n in range(1000)] + [at(500)]
+
+
+# ---------------------------------------------------------------------- beginnings
+
+
+async def test_what_is_not_there_begins_in_the_same_step(store: CursorStore) -> None:
+    """Before its device is told ATTACHED: who comes next finds it, and that it only began; operators see no position yet."""
+    assert await store.find_many([(ALICE, at(17))], "owner-1") == [None]
+
+    assert await store.find_many([(ALICE, at(30))], "owner-2") == [Kept(at(17), is_begun=True)]
+    assert await store.find_many([(ALICE, "")], "owner-2") == [Kept(at(17), is_begun=True)]
+    assert await kept(store) is None
+    assert len(await store.of_client("bank", "alice")) == 1
+
+
+async def test_what_begins_nowhere_may_begin_later(store: CursorStore) -> None:
+    assert await store.find_many([(ALICE, "")], "owner") == [None]
+    assert await store.find_many([(ALICE, at(17))], "owner") == [None]
+
+    assert await store.find_many([(ALICE, at(30))], "owner") == [Kept(at(17), is_begun=True)]
+
+
+async def test_what_is_there_does_not_begin_anew(store: CursorStore) -> None:
+    await store.save_many([(ALICE, at(17))], "owner")
+
+    assert await store.find_many([(ALICE, at(30))], "owner") == [Kept(at(17))]
+    assert await kept(store) == at(17)
+
+
+@pytest.mark.parametrize("saved", [at(17), at(18), at(16)], ids=["the same", "later", "earlier"])
+async def test_what_is_saved_has_been_heard(store: CursorStore, saved: str) -> None:
+    """And does not stand before the place where it began."""
+    await store.find_many([(ALICE, at(17))], "owner")
+
+    await store.save_many([(ALICE, saved)], "owner")
+
+    assert await store.find_many([(ALICE, "")], "owner") == [Kept(max(saved, at(17)))]
+
+
+async def test_only_the_owner_hears(store: CursorStore) -> None:
+    await store.find_many([(ALICE, at(17))], "owner-1")
+    await store.find_many([(ALICE, at(30))], "owner-2")
+
+    await store.save_many([(ALICE, at(99))], "owner-1")
+
+    assert await store.find_many([(ALICE, "")], "owner-2") == [Kept(at(17), is_begun=True)]
 
 
 # ---------------------------------------------------------------------- ownership
@@ -119,9 +182,9 @@ async def test_what_looks_like_another_place_is_none(store: CursorStore) -> None
 
 async def test_who_came_last_owns_it(store: CursorStore) -> None:
     """An edge that does not know yet that a device has come back elsewhere moves nothing under it."""
-    await store.find_many([ALICE], "owner-1")
+    await look_up(store, [ALICE], "owner-1")
     await store.save_many([(ALICE, at(17))], "owner-1")
-    await store.find_many([ALICE], "owner-2")
+    await look_up(store, [ALICE], "owner-2")
 
     await store.save_many([(ALICE, at(99))], "owner-1")
     assert await kept(store) == at(17)
@@ -132,13 +195,13 @@ async def test_who_came_last_owns_it(store: CursorStore) -> None:
 
 async def test_one_that_was_lost_belongs_to_whoever_saves_next(store: CursorStore, redis: Client) -> None:
     """Redis was emptied under devices that are attached: what they confirm is kept anew."""
-    await store.find_many([ALICE], "owner-1")
+    await look_up(store, [ALICE], "owner-1")
     await store.save_many([(ALICE, at(17))], "owner-1")
     await redis.flushdb()
 
     await store.save_many([(ALICE, at(18))], "owner-1")
 
-    assert await store.find_many([ALICE], "owner-2") == [at(18)]
+    assert await look_up(store, [ALICE], "owner-2") == [at(18)]
     assert (await store.clients("bank", "", 10)).clients == ["alice"]
 
 
@@ -206,11 +269,11 @@ async def test_a_client_has_so_many_cursors_and_no_more(redis: Client) -> None:
     store = store_on(redis, per_client=2)
     one, two, three = (place(cursor=name) for name in ("one", "two", "three"))
 
-    found = await store.find_many([one, two, three, place(client_id="bob")], "owner")
+    found = await look_up(store, [one, two, three, place(client_id="bob")], "owner")
     await store.save_many([(three, at(17)), (two, at(18))], "owner")
 
     assert [type(answer) for answer in found] == [type(None), type(None), TooManyCursors, type(None)]
-    assert await store.find_many([one, two], "owner") == [None, at(18)]
+    assert await look_up(store, [one, two], "owner") == [None, at(18)]
     assert await kept(store, three) is None
 
 
@@ -219,23 +282,23 @@ async def test_a_cursor_has_so_many_channels_and_no_more(redis: Client) -> None:
     store = store_on(redis, channels_per_cursor=2)
     one, two, three = (place(channel=name) for name in ("one", "two", "three"))
 
-    found = await store.find_many([one, two, three], "owner")
+    found = await look_up(store, [one, two, three], "owner")
     await store.save_many([(three, at(17)), (two, at(18))], "owner")
     assert [type(answer) for answer in found] == [type(None), type(None), TooManyCursors]
     assert "channels" in str(found[2])
-    assert await store.find_many([two, one], "owner") == [at(18), None]
+    assert await look_up(store, [two, one], "owner") == [at(18), None]
 
     await store.remove("bank", "alice", ALICE.cursor, "one")
-    assert await store.find_many([three], "owner") == [None]
+    assert await look_up(store, [three], "owner") == [None]
 
 
 async def test_old_cursors_make_room(redis: Client) -> None:
     """Who changes phones is not refused for ever."""
     store = store_on(redis, per_client=1, ttl_seconds=1)
-    await store.find_many([place(cursor="old")], "owner")
+    await look_up(store, [place(cursor="old")], "owner")
 
     async with asyncio.timeout(20):
-        while isinstance((await store.find_many([place(cursor="new")], "owner"))[0], TooManyCursors):
+        while isinstance((await look_up(store, [place(cursor="new")], "owner"))[0], TooManyCursors):
             await asyncio.sleep(0.05)
 
     assert [entry.cursor for entry in await store.of_client("bank", "alice")] == ["new"]
@@ -248,7 +311,7 @@ async def test_old_channels_make_room_and_their_positions_are_none(redis: Client
     await store.save_many([(old, at(1)), (busy, at(2))], "owner")
 
     async with asyncio.timeout(20):
-        while isinstance((await store.find_many([new], "owner"))[0], TooManyCursors):
+        while isinstance((await look_up(store, [new], "owner"))[0], TooManyCursors):
             await redis.delete(*[name for name in await names_of(redis) if name.endswith(b":swept")] or [b"none"])
             await store.save_many([(busy, at(2))], "owner")
             await asyncio.sleep(0.05)
@@ -273,7 +336,7 @@ async def test_everything_ends_when_nothing_is_heard(redis: Client) -> None:
 async def test_a_client_is_listed_with_all_its_positions(store: CursorStore) -> None:
     """By cursor and channel, with when they were written."""
     places = [place(cursor=cursor, channel=channel) for cursor in ("phone", "tablet") for channel in ("a", "b")]
-    await store.find_many([places[3]], "owner")
+    await look_up(store, [places[3]], "owner")
     await store.save_many([(each, at(17)) for each in places[:3]], "owner")
 
     entries = await store.of_client("bank", "alice")
@@ -291,8 +354,8 @@ async def test_a_client_is_listed_with_all_its_positions(store: CursorStore) -> 
 async def test_all_clients_of_an_app_are_listed_in_pages(store: CursorStore, redis: Client) -> None:
     """Whatever else lies in Redis, and on whichever node."""
     clients = {f"client {number}" for number in range(50)} | {"*", "ü", "a:b"}
-    await asyncio.gather(*[store.find_many([place(client_id=client)], "owner") for client in clients])
-    await store.find_many([place(app_id="shop", client_id="another")], "owner")
+    await asyncio.gather(*[look_up(store, [place(client_id=client)], "owner") for client in clients])
+    await look_up(store, [place(app_id="shop", client_id="another")], "owner")
     for number in range(100):
         await redis.set(f"lastmile:connection:{number}", "x")
 
@@ -356,24 +419,54 @@ async def test_what_many_ask_within_a_turn_goes_together(store: CursorStore, red
     places = [place(client_id=f"client {number}") for number in range(2000)]
     await asyncio.gather(*[store.save_many([(each, at(n))], f"owner-{n}") for n, each in enumerate(places)])
 
-    found = await asyncio.gather(*[store.find_many([each], "another") for each in places])
+    found = await asyncio.gather(*[look_up(store, [each], "another") for each in places])
 
     assert [answer for (answer,) in found] == [at(n) for n in range(2000)]
 
 
-async def test_many_positions_of_one_cursor_are_one_command(redis_url: str) -> None:
-    """A phone on a hundred channels."""
+@pytest.mark.parametrize(
+    ("places", "commands"),
+    [
+        ([place(channel=f"account:{number}") for number in range(100)], 4),
+        ([place(client_id=f"client {number}") for number in range(100)], 202),
+    ],
+    ids=["of one cursor", "of many clients"],
+)
+async def test_many_positions_are_few_commands(redis_url: str, places: Sequence[CursorPlace], commands: int) -> None:
+    """A phone on a hundred channels; a hundred phones: one script, its clock, and two commands for each cursor."""
     redis = connect(RedisSettings(url=redis_url, timeout_seconds=TIMEOUT_SECONDS))
     assert isinstance(redis, Redis)
+    await redis.flushdb()
     store = store_on(redis)
-    places = [place(channel=f"account:{number}") for number in range(100)]
-    await store.find_many(places, "owner")
-    before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
-
     await store.save_many([(each, at(17)) for each in places], "owner")
+    before = await commands_of(redis)
 
-    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == before + 1
+    await store.save_many([(each, at(18)) for each in places], "owner")
+
+    assert await commands_of(redis) - before == commands
     await redis.aclose()
+
+
+async def commands_of(redis: Redis) -> int:
+    """How many Redis has run, those in scripts included, without INFO itself."""
+    stats = await redis.info("commandstats")
+    return sum(of["calls"] for name, of in stats.items() if name != "cmdstat_info")
+
+
+async def test_after_each_save_all_keys_have_the_time_that_is_promised(redis: Client) -> None:
+    """Though not every save gives it to each of them: over more than the span for which one does."""
+    ttl_ms, span_seconds = 10_000, 10 / 64
+    store = store_on(redis, ttl_seconds=ttl_ms / 1000)
+    began_at = time.monotonic()
+
+    while time.monotonic() - began_at < 3 * span_seconds:
+        before = time.monotonic()
+        await store.save_many([(ALICE, at(17))], "owner")
+        left_ms = [await redis.pttl(name) for name in await names_of(redis)]
+        since_ms = (time.monotonic() - before) * 1000
+
+        assert len(left_ms) == 3
+        assert min(left_ms) + since_ms + 2 >= ttl_ms
 
 
 async def test_a_redis_that_is_away_is_said_at_once() -> None:
@@ -382,7 +475,7 @@ async def test_a_redis_that_is_away_is_said_at_once() -> None:
     store = store_on(redis)
 
     for call in (
-        store.find_many([ALICE], "owner"),
+        look_up(store, [ALICE], "owner"),
         store.save_many([(ALICE, at(17))], "owner"),
         store.of_client("bank", "alice"),
         store.clients("bank", "", 10),
@@ -402,7 +495,7 @@ async def test_a_redis_that_does_not_answer_is_given_up_at_the_deadline() -> Non
     store = CursorStore(redis, 0.2, CursorSettings())
 
     refused = await asyncio.gather(
-        *[store.find_many([place(client_id=f"{n}")], "owner") for n in range(2000)], return_exceptions=True
+        *[look_up(store, [place(client_id=f"{n}")], "owner") for n in range(2000)], return_exceptions=True
     )
 
     assert {type(error) for error in refused} == {StoreUnavailable}

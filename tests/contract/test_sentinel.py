@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway.core.look_ups import Kept
 from gateway.errors import StoreUnavailable
 from gateway.settings import CursorSettings, RedisSettings
 from gateway.store.connections import ConnectionRecord, ConnectionStore
@@ -35,12 +36,12 @@ async def test_stores_go_on_with_the_replica(redis_pair: RedisPair, trouble: str
     async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
             try:
-                found = await cursors.find_many([PLACE], "owner-2")
+                found = await cursors.find_many([(PLACE, "")], "owner-2")
                 break
             except StoreUnavailable:
                 await asyncio.sleep(0.1)
 
-    assert found == [SERIAL]
+    assert found == [Kept(SERIAL)]
     assert await connections.find("key-1") == RECORD
     assert "role:master" in redis_pair.replica.command("INFO replication")
     await disconnect(redis)
@@ -63,7 +64,7 @@ async def test_a_primary_that_comes_back_as_a_replica_is_not_written_to(redis_pa
                 break
             except StoreUnavailable:
                 await asyncio.sleep(0.1)
-    assert await cursors.find_many([PLACE], "owner-2") == [SERIAL]
+    assert await cursors.find_many([(PLACE, "")], "owner-2") == [Kept(SERIAL)]
     await disconnect(redis)
 
 

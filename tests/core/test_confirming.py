@@ -11,8 +11,8 @@ from gateway.core.attachment import Attachment
 from gateway.core.confirming import Advance, confirm, mark, settle
 from gateway.core.serial import Serial, is_beyond, parse_serial
 from gateway.core.wire import Action, Flag
+from tests.core.bench import LIFE, TOPIC, Bench, serial_at
 from tests.core.outlet import read_frame
-from tests.core.test_session import LIFE, TOPIC, Bench, serial_at
 
 CHANNEL, OTHER = "account:1", "account:2"
 

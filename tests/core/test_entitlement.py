@@ -17,8 +17,8 @@ from gateway.core.session import Session
 from gateway.core.terms import Terms
 from gateway.core.window import Window
 from gateway.core.wire import JSON, Action, ConnectionDetails, ProtocolMessage
+from tests.core.bench import TOPIC, Rule
 from tests.core.outlet import Collected, Submitted
-from tests.core.test_session import TOPIC, Rule
 
 ACCOUNTS = ("account:1", "account:10", "account:2", "account:1:cards")
 PATTERNS = (*ACCOUNTS, "account:*", "account:1:*", "*", "account:1*", "other:*")

@@ -13,9 +13,9 @@ from gateway.core.freshness import EVENT_NAME, TOLD_PER_LOOK, Freshness, wished_
 from gateway.core.hub import Hub
 from gateway.core.wire import JSON, MSGPACK, Action, Flag, Format, Lag
 from gateway.errors import BadParameter
+from tests.core.bench import Bench
 from tests.core.outlet import Collected
 from tests.core.test_hub import TOPIC, attach, make_hub, say
-from tests.core.test_session import Bench
 
 
 def told(outlet: Collected) -> list[dict[str, Any]]:

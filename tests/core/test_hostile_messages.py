@@ -17,7 +17,7 @@ from gateway.core.wire import FORMATS, Action
 from gateway.errors import BadRequest, GatewayError
 from gateway.transport.doorstep import read_handshake
 from gateway.transport.handshake import parse_connect_request
-from tests.core.test_session import Bench, principal_of, serial_at
+from tests.core.bench import Bench, principal_of, serial_at
 
 MESSAGES_AT_ONCE = 6
 BOUND_FRAMES = 200  # that a handful of messages may be answered with

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.core.attachment import Attachment
-from gateway.core.look_ups import Found, Settle
+from gateway.core.confirming import confirm, mark, settle
+from gateway.core.look_ups import Found, Kept, Settle
 from gateway.core.session import Session
 from gateway.core.wire import JSON, Action, Flag
 from gateway.errors import StoreUnavailable, TooManyCursors
+from tests.core.bench import LIFE, Bench, principal_of, serial_at
 from tests.core.outlet import Collected
-from tests.core.test_session import LIFE, Bench, principal_of, serial_at
 
 CHANNEL = "account:1"
 PHONE = {"cursor": "phone-7"}
@@ -23,12 +24,12 @@ class Shelf:
     """Where positions are kept: looked up when the test says so."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Settle]] = []
+        self.asked: list[tuple[str, str, str, Settle]] = []
         self.kept: list[Attachment] = []
         self.left: list[Attachment] = []
 
-    def look_up(self, session: Session, cursor: str, channel: str, settle: Settle) -> None:
-        self.asked.append((cursor, channel, settle))
+    def look_up(self, session: Session, cursor: str, channel: str, begin: str, settle: Settle) -> None:
+        self.asked.append((cursor, channel, begin, settle))
 
     def keep(self, session: Session, attachment: Attachment) -> None:
         self.kept.append(attachment)
@@ -45,7 +46,7 @@ class Desk(Bench):
         self.shelf = self.terms.cursors = Shelf()
 
     def find(self, found: Found, now: float = 0.0) -> list[dict[str, Any]]:
-        _, _, settle = self.shelf.asked.pop()
+        *_, settle = self.shelf.asked.pop()
         settle(found, now)
         self.outlet.have_turns(self.hub)
         return self.outlet.take()
@@ -58,7 +59,7 @@ def test_it_waits_for_the_stored_position_and_is_served_from_there() -> None:
         desk.say(CHANNEL, offset)
 
     at_once = desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
-    attached, *messages = desk.find(serial_at(0))
+    attached, *messages = desk.find(Kept(serial_at(0)))
 
     assert at_once == []
     assert attached["flags"] & Flag.RESUMED
@@ -67,16 +68,88 @@ def test_it_waits_for_the_stored_position_and_is_served_from_there() -> None:
     assert desk.shelf.kept[0].confirmed is not None
 
 
-def test_with_none_stored_it_begins_now_and_that_is_kept() -> None:
+def test_with_none_stored_it_begins_now() -> None:
+    """The place is kept before the device is told, and is its own once it is known to have heard so."""
+    desk = Desk()
+    desk.say(CHANNEL, 0)
+    desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
+    begins = [begin for _, _, begin, _ in desk.shelf.asked]
+
+    (attached,) = desk.find(None)
+    before = [attachment.confirmed for attachment in desk.shelf.kept]
+    mark(desk.hub, desk.outlet)
+    confirm(desk.session, 0.0)
+
+    assert not attached["flags"] & Flag.RESUMED
+    assert "error" not in attached
+    assert begins == [attached["channelSerial"]] == [serial_at(0)]
+    assert before == [None]
+    assert [str(attachment.confirmed) for attachment in desk.shelf.kept] == [serial_at(0)]
+
+
+def test_what_only_began_is_served_from_there_and_not_called_resumed() -> None:
+    """Its device never heard ATTACHED, as far as is known: nothing is skipped, and nothing claimed."""
+    desk = Desk()
+    for offset in range(3):
+        desk.say(CHANNEL, offset)
+    desk.send(Action.ATTACH, channel=CHANNEL, params={**PHONE, "rewind": "1"})
+
+    attached, *messages = desk.find(Kept(serial_at(0), is_begun=True))
+
+    assert not attached["flags"] & Flag.RESUMED
+    assert "error" not in attached
+    assert attached["params"] == PHONE
+    assert [message["channelSerial"] for message in messages] == [serial_at(1), serial_at(2)]
+    assert [attachment.confirmed for attachment in desk.shelf.kept] == [None]
+
+
+def test_what_only_began_on_an_edge_that_is_ahead_waits_for_the_tail() -> None:
     desk = Desk()
     desk.say(CHANNEL, 0)
     desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
 
-    (attached,) = desk.find(None)
+    at_once = desk.find(Kept(serial_at(1), is_begun=True))
+    desk.say(CHANNEL, 1)
+    desk.say(CHANNEL, 2)
+    desk.hub.settle(0.0)
+    desk.outlet.have_turns(desk.hub)
+    attached, message = desk.outlet.take()
 
+    assert at_once == []
     assert not attached["flags"] & Flag.RESUMED
-    assert "error" not in attached
-    assert [str(attachment.confirmed) for attachment in desk.shelf.kept] == [serial_at(0)]
+    assert message["channelSerial"] == serial_at(2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins"),
+    [
+        ({}, serial_at(2)),
+        ({"params": {**PHONE, "rewind": "2"}}, serial_at(0)),
+        ({"channel_serial": serial_at(1)}, serial_at(1)),
+        ({"channel_serial": serial_at(1), "params": {**PHONE, "rewind": "2"}}, serial_at(1)),
+        ({"channel_serial": serial_at(7)}, ""),
+        ({"channel_serial": "zzzzzzzz-00000-0000000000000001"}, ""),
+        ({"channel_serial": "nonsense"}, ""),
+    ],
+)
+def test_a_cursor_begins_where_its_device_will_be_served_from(fields: dict[str, Any], begins: str) -> None:
+    """And nowhere, where nothing can prove what the client has itself: it must hear so first."""
+    desk = Desk()
+    for offset in range(3):
+        desk.say(CHANNEL, offset)
+
+    desk.send(Action.ATTACH, channel=CHANNEL, **{"params": PHONE, **fields})
+
+    assert [begin for _, _, begin, _ in desk.shelf.asked] == [begins]
+
+
+def test_an_absurd_rewind_is_refused_before_anything_is_kept() -> None:
+    desk = Desk()
+
+    (answer,) = desk.send(Action.ATTACH, channel=CHANNEL, params={**PHONE, "rewind": "for ever"})
+
+    assert (answer["action"], answer["error"]["code"]) == (Action.ERROR, 40003)
+    assert desk.shelf.asked == []
 
 
 def test_with_none_stored_it_rewinds_where_that_is_asked_for() -> None:
@@ -94,13 +167,17 @@ def test_a_stored_position_that_cannot_be_proven_is_told_and_nothing_is_kept_bef
     desk = Desk()
     desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
 
-    (attached,) = desk.find("zzzzzzzz-00000-0000000000000001")
+    (attached,) = desk.find(Kept("zzzzzzzz-00000-0000000000000001"))
 
     assert (attached["error"]["code"], attached["params"]) == (90003, PHONE)
     assert [attachment.confirmed for attachment in desk.shelf.kept] == [None]
 
 
-@pytest.mark.parametrize("found", [serial_at(2), None, AWAY], ids=["another", "none", "away"])
+@pytest.mark.parametrize(
+    "found",
+    [Kept(serial_at(2)), Kept(serial_at(2), is_begun=True), None, AWAY],
+    ids=["another", "begun", "none", "away"],
+)
 def test_the_serial_that_the_client_has_itself_counts(found: Found) -> None:
     desk = Desk()
     for offset in range(3):
@@ -122,6 +199,21 @@ def test_redis_away_is_detached_so_that_the_sdk_tries_again() -> None:
 
     assert (answer["action"], answer["error"]["code"]) == (Action.DETACHED, 50003)
     assert desk.hub.attachments == 0
+
+
+def test_who_listens_no_more_stands_where_it_was_known_to_be() -> None:
+    """What was under way when the modes changed may not have come: it is not skipped."""
+    desk = Desk()
+    desk.say(CHANNEL, 0)
+    desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE)
+    desk.find(Kept(serial_at(0)))
+    desk.say(CHANNEL, 1)
+    desk.send(Action.ATTACH, channel=CHANNEL, params=PHONE, flags=int(Flag.PUBLISH))
+    mark(desk.hub, desk.outlet)
+    confirm(desk.session, 0.0)
+
+    (attachment,) = desk.shelf.kept
+    assert str(settle(desk.hub.window, attachment)) == serial_at(0)
 
 
 def test_one_cursor_too_many_is_refused() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.wire import Action
 from gateway.errors import PublishUnconfirmed
-from tests.core.test_session import Bench
+from tests.core.bench import Bench
 
 ONE = msgspec.Raw(b'[{"data":"x"}]')
 

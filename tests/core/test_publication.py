@@ -175,7 +175,6 @@ def test_whatever_is_sent_is_read_or_refused(raw: bytes) -> None:
         {(1,): 1},
         [{"a": [b""]}],
     ],
-    ids=repr,
 )
 def test_what_json_does_not_have_is_refused_and_not_changed(inner: Any) -> None:
     """MessagePack has more. A bug once: some of it ended the connection, some became text or null in silence."""

@@ -13,8 +13,8 @@ from gateway.core.session import Session
 from gateway.core.shared_limits import SharedLimits
 from gateway.core.terms import LimitTerms
 from gateway.core.wire import JSON, MSGPACK, Action, Format, ProtocolMessage
+from tests.core.bench import Bench, principal_of
 from tests.core.outlet import Collected
-from tests.core.test_session import Bench, principal_of
 
 FIVE = Rate(5.0, 10.0)
 EACH = {

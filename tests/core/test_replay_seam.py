@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.core.attaching import Behind, start_of
 from gateway.core.attachment import Attachment
+from gateway.core.continuity import Gap, gaps_after
 from gateway.core.duplicates import Duplicates
 from gateway.core.entry import Entry
 from gateway.core.hub import Hub
@@ -23,11 +24,11 @@ from gateway.core.replay import Replay
 from gateway.core.replaying import advance, announce, begin, feed, give_up, hand, land
 from gateway.core.routing import Router
 from gateway.core.serial import Position, Serial, parse_serial
-from gateway.core.window import Gap, Window
+from gateway.core.window import Window
 from gateway.core.wire import JSON, Flag
 from gateway.errors import ContinuityLost, PositionExpired
+from tests.core.bench import LIFE, TOPIC, Rule
 from tests.core.outlet import Collected
-from tests.core.test_session import LIFE, TOPIC, Rule
 
 CHANNELS = [f"account:{number}" for number in range(4)]
 
@@ -195,7 +196,7 @@ class World:
         try:
             if land(self.hub, replay):
                 return
-            gaps = self.hub.window.gaps(TOPIC, replay.attachment.channel, replay.position)
+            gaps = gaps_after(self.hub.window, TOPIC, replay.attachment.channel, replay.position)
             if self.chance.random() < 0.5 and self.read_history(replay, gaps):
                 return
         except ContinuityLost as error:

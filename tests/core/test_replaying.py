@@ -18,8 +18,8 @@ from gateway.core.serial import Serial
 from gateway.core.window import Window
 from gateway.core.wire import JSON, Action, Flag
 from gateway.errors import KafkaUnavailable, PositionExpired
+from tests.core.bench import LIFE, TOPIC, Bench, Rule, serial_at
 from tests.core.outlet import Collected
-from tests.core.test_session import LIFE, TOPIC, Bench, Rule, serial_at
 
 
 class Catcher:

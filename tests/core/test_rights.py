@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.session import Session
 from gateway.core.wire import Action, Flag
-from tests.core.test_session import Bench, principal_of, serial_at
+from tests.core.bench import Bench, principal_of, serial_at
 
 ALL = {"account:*": ["*"]}
 LISTEN = {"account:1": ["subscribe"]}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.continuity import cursor_at
 from gateway.core.entry import ENTRY_OVERHEAD_BYTES, Entry
 from gateway.core.message import Message
 from gateway.core.serial import Front, Position, Serial, parse_serial
@@ -30,7 +31,7 @@ def put(window: Window, channel: str, partition: int, offset: int, now: float = 
 
 
 def offsets_after(window: Window, channel: str, position: Position) -> list[int]:
-    cursor = window.cursor_at(TOPIC, channel, position)
+    cursor = cursor_at(window, TOPIC, channel, position)
     return [entry.offset for entry in window.after(channel, cursor, 1 << 30)]
 
 
@@ -77,7 +78,7 @@ def test_a_message_that_left_the_window_expires_positions_before_it() -> None:
     put(window, "account:2", 0, 1, now=50)
 
     with pytest.raises(PositionExpired):
-        window.cursor_at(TOPIC, "account:1", Front(LIFE, (0, 0)))
+        cursor_at(window, TOPIC, "account:1", Front(LIFE, (0, 0)))
     assert offsets_after(window, "account:1", Serial(LIFE, 0, 0)) == []
 
 
@@ -87,7 +88,7 @@ def test_what_is_no_longer_remembered_of_channels_raises_the_floor_for_all() -> 
         put(window, f"account:{offset}", 0, offset, now=offset * 10.0)
 
     with pytest.raises(PositionExpired):
-        window.cursor_at(TOPIC, "account:9", Front(LIFE, (0, 0)))
+        cursor_at(window, TOPIC, "account:9", Front(LIFE, (0, 0)))
     assert offsets_after(window, "account:9", Front(LIFE, (1, 0))) == []
 
 
@@ -97,7 +98,7 @@ def test_a_position_of_another_life_is_refused() -> None:
     window.begin(TOPIC, "bbbbbbbb", {0: 0, 1: 0}, now=0.0)
 
     with pytest.raises(ContinuityLost):
-        window.cursor_at(TOPIC, "account:1", Serial(LIFE, 0, 5))
+        cursor_at(window, TOPIC, "account:1", Serial(LIFE, 0, 5))
     assert list(window.entries("account:1")) == []
 
 
@@ -106,7 +107,7 @@ def test_a_position_of_the_future_is_ahead_and_then_refused() -> None:
 
     assert window.is_ahead(TOPIC, Serial(LIFE, 0, 0))
     with pytest.raises(BadSerial):
-        window.cursor_at(TOPIC, "account:1", Serial(LIFE, 0, 0))
+        cursor_at(window, TOPIC, "account:1", Serial(LIFE, 0, 0))
 
 
 @pytest.mark.parametrize("position", [Serial(LIFE, 7, 0), Front(LIFE, (0,)), Front(LIFE, (0, 0, 0))])
@@ -114,7 +115,7 @@ def test_a_position_that_does_not_fit_the_topic_is_refused(position: Position) -
     window = make_window()
 
     with pytest.raises(BadSerial):
-        window.cursor_at(TOPIC, "account:1", position)
+        cursor_at(window, TOPIC, "account:1", position)
 
 
 def test_a_channel_in_two_partitions_proves_nothing() -> None:
@@ -123,7 +124,7 @@ def test_a_channel_in_two_partitions_proves_nothing() -> None:
     put(window, "account:1", 1, 0)
 
     with pytest.raises(ContinuityLost):
-        window.cursor_at(TOPIC, "account:1", Serial(LIFE, 1, 0))
+        cursor_at(window, TOPIC, "account:1", Serial(LIFE, 1, 0))
 
 
 def test_added_partitions_keep_what_is_held_and_refuse_positions_of_before() -> None:
@@ -134,7 +135,7 @@ def test_added_partitions_keep_what_is_held_and_refuse_positions_of_before() -> 
     assert [entry.offset for entry in window.entries("account:1")] == [0]
     assert window.position(TOPIC, "account:1") == Front("bbbbbbbb", (1, 0, 0))
     with pytest.raises(ContinuityLost):
-        window.cursor_at(TOPIC, "account:1", Serial(LIFE, 0, 0))
+        cursor_at(window, TOPIC, "account:1", Serial(LIFE, 0, 0))
 
 
 def test_after_added_partitions_a_channel_may_lie_elsewhere() -> None:
@@ -175,7 +176,7 @@ def test_records_lost_to_retention_expire_what_came_before_them() -> None:
     window.interrupt(TOPIC, 0, 10, now=0.0)
 
     with pytest.raises(PositionExpired):
-        window.cursor_at(TOPIC, "account:1", Serial(LIFE, 0, 3))
+        cursor_at(window, TOPIC, "account:1", Serial(LIFE, 0, 3))
     assert offsets_after(window, "account:1", Serial(LIFE, 0, 9)) == []
 
 

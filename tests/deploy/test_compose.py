@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.server import LAST_WORDS_SECONDS, NOT_READY_SECONDS
+from gateway.server.drain import LAST_WORDS_SECONDS, NOT_READY_SECONDS
 from gateway.settings import Settings, load
 from gateway.terminal.examination import demands
 from gateway.terminal.topic_advice import Commands, advise

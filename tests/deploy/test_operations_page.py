@@ -11,7 +11,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from gateway.metrics import OTHER, POISONS, REFUSALS, Counts, EdgeCollector, Readings, TopicLag, registry_of
+from gateway.metrics.collector import EdgeCollector
+from gateway.metrics.counts import Counts
+from gateway.metrics.exposition import registry_of
+from gateway.metrics.readings import Readings, TopicLag
+from gateway.metrics.reasons import OTHER, POISONS, REFUSALS
 from gateway.settings import settings_table
 from tests.testbed.process import ROOT
 

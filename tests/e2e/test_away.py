@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.conftest import MakeTopic, Produce, StartEdge
 from tests.e2e.conftest import StartSdk, reader_of
-from tests.e2e.test_replay import NO_HISTORY, SHORT, until_forgotten, until_written
+from tests.e2e.replaying import NO_HISTORY, SHORT, until_forgotten, until_written
 from tests.testbed.cut_proxy import CutProxy
 from tests.testbed.edge import EdgeProcess
 from tests.testbed.process import free_port

@@ -13,8 +13,10 @@ from uuid import uuid4
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.e2e.test_cursors import until_heard
 from tests.e2e.test_operations import ATTACH, ATTACHED, CONNECTED, DEADLINE_SECONDS, ERROR, MESSAGE
 from tests.testbed.edge import EdgeProcess, token
+from tests.testbed.follower import DETACHED
 from tests.testbed.records import Records
 
 RESUMED = 1 << 2
@@ -25,11 +27,12 @@ class Phone:
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self.connected: dict[str, Any] = {}
 
-    async def attach(self, channel: str, **params: str) -> dict[str, Any]:
-        """ATTACH with params. Returns: ATTACHED or ERROR."""
-        await self._socket.send(json.dumps({"action": ATTACH, "channel": channel, "params": params}))
-        return await self.read(ATTACHED, ERROR)
+    async def attach(self, channel: str, *, flags: int = 0, **params: str) -> dict[str, Any]:
+        """ATTACH with params. Returns: ATTACHED, DETACHED or ERROR."""
+        await self._socket.send(json.dumps({"action": ATTACH, "channel": channel, "flags": flags, "params": params}))
+        return await self.read(ATTACHED, DETACHED, ERROR)
 
     async def read(self, *actions: int) -> dict[str, Any]:
         """The next message of one of these kinds; others are passed over."""
@@ -46,7 +49,7 @@ async def phone_of(edge: EdgeProcess, client_id: str | None, **query: str) -> As
     more = "".join(f"&{name}={value}" for name, value in query.items())
     async with connect(f"ws://127.0.0.1:{edge.port}/?accessToken={shown}{more}") as socket:
         phone = Phone(socket)
-        await phone.read(CONNECTED)
+        phone.connected = await phone.read(CONNECTED)
         yield phone
 
 
@@ -93,6 +96,7 @@ async def test_a_cursor_of_the_same_name_is_another_person_s_own(
         await witness.attach(channel)
         async with phone_of(shared_edge, alice) as phone:
             first = await phone.attach(channel, cursor=cursor)
+            await asyncio.to_thread(until_heard, shared_edge, alice, 1)
         records.produce(shared_topic, [(account, "while alice was away")])
         await data_of(witness, 1)  # so the edge has read it
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Produce, StartEdge
 from tests.e2e.conftest import StartSdk
-from tests.e2e.test_replay import CHANNEL, SHORT, numbers, texts, until_forgotten, until_written
+from tests.e2e.replaying import CHANNEL, SHORT, numbers, texts, until_forgotten, until_written
 from tests.testbed.edge import EdgeProcess, token
 from tests.testbed.redis import RedisServer
 from tests.testbed.sdk import KINDS, Kind, Sdk

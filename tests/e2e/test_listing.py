@@ -12,7 +12,7 @@ import pytest
 from gateway.replay.listing.walk import PAGE_RECORDS
 from tests.conftest import MakeTopic, Produce, StartEdge
 from tests.e2e.conftest import reader_of
-from tests.e2e.test_replay import CHANNEL, KEY, NO_HISTORY, OTHER, SHORT, numbers, texts, until_forgotten, until_written
+from tests.e2e.replaying import CHANNEL, KEY, NO_HISTORY, OTHER, SHORT, numbers, texts, until_forgotten, until_written
 from tests.testbed.edge import EdgeProcess
 from tests.testbed.redis import RedisServer
 

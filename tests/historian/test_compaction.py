@@ -13,7 +13,7 @@ from gateway.core.interpreter import Interpreter
 from gateway.core.retention import Retention
 from gateway.core.routing import Router
 from gateway.historian import Historian
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import KafkaSettings, Namespace, RedisSettings
 from gateway.store.history_writer import HistoryWriter
 from gateway.store.redis import connect, disconnect

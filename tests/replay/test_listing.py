@@ -22,7 +22,7 @@ from gateway.core.serial import Front, Position, Serial, parse_serial
 from gateway.core.window import Window
 from gateway.dev.embedded import embedded_kafka
 from gateway.errors import ContinuityLost, NotInTime, PositionExpired
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay import Tiers
 from gateway.replay.listing import Listing
 from gateway.settings import KafkaSettings, Namespace

@@ -96,6 +96,27 @@ async def test_fewer_partitions_are_another_topic(address: str) -> None:
     assert len(bench.progress.positions) == 3
 
 
+async def test_partitions_that_were_added_are_read_once_the_others_were_read_to_their_ends(address: str) -> None:
+    """Keys have moved to them; their records of before must come first."""
+    bench = Bench()
+    async with reading(address) as reader:
+        await bench.lives.compare(reader, facts(partitions=2), frozenset())
+        before = bench.generation
+        ends = await reader.ends(bench.progress.positions)
+        bench.progress.positions.update(dict.fromkeys(ends, 0))
+
+        changes, growing = [], []
+        for _ in range(2):
+            changes.append(await bench.lives.compare(reader, facts(partitions=4), frozenset()))
+            growing.append((bench.lives.is_growing, bench.generation == before))
+            bench.progress.positions.update(ends)
+
+    assert sum(ends.values()) > 0
+    assert changes == [False, True]
+    assert growing == [(True, True), (False, False)]
+    assert len(bench.progress.positions) == 4
+
+
 async def test_a_topic_that_lost_its_end_goes_on_there_under_another_generation(address: str) -> None:
     """Positions of before would fit records that are yet to come."""
     bench = Bench()

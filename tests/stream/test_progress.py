@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.metrics import TopicLag
+from gateway.metrics.readings import TopicLag
 from gateway.stream.progress import STANDSTILL_LOOKS, Progress
 
 ONE, OTHER = ("edge.accounts", 0), ("edge.accounts", 1)

@@ -198,6 +198,12 @@ class Sdk:
         """Close the connection in order."""
         await self._command("close")
 
+    async def kill(self) -> None:
+        """kill -9, and take down what it had said; the connection ends without a goodbye."""
+        self._process.kill()
+        await self._process.wait()
+        await self._reading
+
     def freeze(self) -> None:
         """SIGSTOP: its sockets fill up."""
         self._process.send_signal(signal.SIGSTOP)

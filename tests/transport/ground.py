@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from fakeredis import FakeAsyncRedis
+from fakeredis import FakeAsyncRedis, FakeServer
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -26,7 +26,7 @@ from gateway.core.routing import Router
 from gateway.core.terms import Terms
 from gateway.core.window import Window
 from gateway.core.wire import ConnectionDetails
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.settings import CursorSettings, LimitSettings, ServerSettings
 from gateway.store.connections import ConnectionStore
 from gateway.store.cursors import CursorStore
@@ -47,6 +47,9 @@ class Ground:
     house: House
     hub: Hub
     port: int
+    cursors: CursorStore
+    cursor_ledger: CursorLedger
+    redis: FakeServer
     certificate: Certificate | None = None
     next_offset: int = 0
 
@@ -74,7 +77,12 @@ class Ground:
 
 @contextlib.asynccontextmanager
 async def standing(
-    app: ASGIApp | None = None, *, limits: LimitSettings | None = None, **server: Any
+    app: ASGIApp | None = None,
+    *,
+    limits: LimitSettings | None = None,
+    save_cursors_every_seconds: float = 1.0,
+    refresh_cursors_every_seconds: float = 600.0,
+    **server: Any,
 ) -> AsyncIterator[Ground]:
     """Serve on a free port of loopback until the block ends; *app* answers what is no WebSocket."""
     settings = ServerSettings(host="127.0.0.1", **server)
@@ -97,7 +105,9 @@ async def standing(
         count_refusal=counts.refused,
         publishing=Submitted(),
     )
-    cursors = CursorLedger(CursorStore(FakeAsyncRedis(), 2.0, CursorSettings()), 600.0, time.time)
+    redis = FakeServer()
+    shelf = CursorStore(FakeAsyncRedis(server=redis), 2.0, CursorSettings())
+    cursors = CursorLedger(shelf, save_cursors_every_seconds, refresh_cursors_every_seconds, time.time)
     terms.cursors, terms.confirmations = cursors, (cursors,)
     async with asyncio.TaskGroup() as tasks:
         rulings = Rulings(max_token_age_seconds=86400, max_count=1000)
@@ -113,7 +123,8 @@ async def standing(
         while not public.started:
             await asyncio.sleep(0.01)
         try:
-            yield Ground(house, hub, public.servers[0].sockets[0].getsockname()[1], certificate)
+            port = public.servers[0].sockets[0].getsockname()[1]
+            yield Ground(house, hub, port, shelf, cursors, redis, certificate)
         finally:
             for device in list(house.devices):
                 device.abort()

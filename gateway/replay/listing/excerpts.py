@@ -23,7 +23,7 @@ from gateway.core.entry import Entry
 from gateway.core.history import PAGE_BYTES
 from gateway.core.message import Message
 from gateway.errors import ContinuityLost, KafkaUnavailable, NotInTime, PositionExpired
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.queue import Share
 from gateway.replay.records import entry_of
 from gateway.replay.tiers import Tiers

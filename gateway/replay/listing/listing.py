@@ -19,13 +19,14 @@ import asyncio
 import time
 from typing import NamedTuple
 
+from gateway.core.continuity import point_at
 from gateway.core.history import Page, Query, before, page_of, take_held
 from gateway.core.life import SCATTERED
 from gateway.core.retention import Retention
 from gateway.core.serial import Serial
 from gateway.core.window import Window
 from gateway.errors import ContinuityLost, HistoryUnproven, NotInTime, PositionExpired
-from gateway.metrics import Counts
+from gateway.metrics.counts import Counts
 from gateway.replay.listing.backwards import Backwards
 from gateway.replay.listing.excerpts import GONE, Excerpts
 from gateway.replay.listing.forwards import Forwards
@@ -86,7 +87,7 @@ class Listing:
             return page_of(self._window, topic, channel, query)
         walk = Walk(self._window, topic, channel, query, time.time_ns() // 1_000_000 - keep.milliseconds)
         for position in query.positions:
-            self._window.point_at(topic, channel, position)
+            point_at(self._window, topic, channel, position)
         if self._take_held(walk):
             return walk.taking.page(walk.whole_since)
         try:
@@ -108,11 +109,8 @@ class Listing:
         return query.is_forwards or is_whole or walk.taking.is_over
 
     async def _go_back(self, walk: Walk) -> None:
-        partition = self._window.partition_of(walk.topic, walk.channel)
-        if partition is None:
-            partition = await self._find(walk)
-        if partition is not None:
-            home = walk.home(partition)
+        home = await self._home(walk)
+        if home is not None:
             if self._is_in_order(walk, home):
                 await self._backwards.read(walk, home, _below(walk, home))
             return
@@ -122,11 +120,8 @@ class Listing:
                 return
 
     async def _go_on(self, walk: Walk) -> None:
-        partition = self._window.partition_of(walk.topic, walk.channel)
-        if partition is None:
-            partition = await self._find(walk)
-        if partition is not None:
-            home = walk.home(partition)
+        home = await self._home(walk)
+        if home is not None:
             if self._is_in_order(walk, home):
                 await self._forwards.read(walk, home, _at(walk, home))
             else:
@@ -138,6 +133,13 @@ class Listing:
             await self._forwards.read_log(walk, home, begin, PositionExpired(GONE))
             if walk.taking.is_over or walk.taking.entries:
                 return
+
+    async def _home(self, walk: Walk) -> Home | None:
+        """Where a channel lies; None if nobody remembers it."""
+        partition = self._window.partition_of(walk.topic, walk.channel)
+        if partition is None:
+            partition = await self._find(walk)
+        return None if partition is None else walk.home(partition)
 
     async def _find(self, walk: Walk) -> int | None:
         """Where a channel lies of which the window knows nothing."""
@@ -175,7 +177,7 @@ class Listing:
     def _is_in_order(self, walk: Walk, home: Home) -> bool:
         """Whether all messages lie in one partition; of others nothing but what is held can be shown in an order."""
         try:
-            self._window.point_at(walk.topic, walk.channel, home.position(walk.held_from(home) - 1))
+            point_at(self._window, walk.topic, walk.channel, home.position(walk.held_from(home) - 1))
         except ContinuityLost:
             return False
         return True

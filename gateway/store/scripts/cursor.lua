@@ -1,15 +1,16 @@
--- Look positions of one cursor up and own them, or keep positions that are owned; a bit of both if need be.
+-- Look positions up and own them, or keep positions that are owned; a bit of both if need be. Of one cursor or of several.
 --
--- KEYS  index, who, swept, channels (see gateway/store/cursors.py)
--- ARGV  cursor, owner, who, ttl_ms, cursors a client may have, channels a cursor may have,
---       channel, serial … ('' to look its position up)
+-- KEYS  for each cursor: index, who, swept, channels (see gateway/store/cursors.py)
+-- ARGV  owner, ttl_ms, cursors a client may have, channels a cursor may have;
+--       for each cursor: its name, who, how many channels, and for each of these: channel,
+--       serial to keep, or '?' to look its position up, and behind that the serial at which it begins if there is none
 --
--- One answer a channel: looked up: serial, '' for none, or 'cursors' or 'channels' where there is no room; kept: 'kept',
--- 'old', 'foreign', or where there is no room as above
+-- One answer a channel: looked up: serial, '' for none, '~' and the serial for one that only begins there, or 'cursors' or
+-- 'channels' where there is no room; kept: 'kept', 'old', 'foreign', or where there is no room as above
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ttl, max_channels = tonumber(ARGV[4]), tonumber(ARGV[6])
-local slack = math.ceil(ttl / 64) -- by so much keys outlive what is promised, and are given time anew only so often
+local owner, ttl, max_cursors, max_channels = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local slack = math.ceil(ttl / 64) -- by so much keys outlive what is promised; they are given time once in each span of it
 local ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 -- The next offset of every partition, of a position over all of them (gateway/core/serial.py).
@@ -53,76 +54,106 @@ local function is_before(serial, kept)
   return false
 end
 
--- Who wrote it, and what; nothing if that was too long ago.
+-- When it was written, by whom, and what; nothing if that was too long ago.
 local function read(value)
-  local at, owner, serial = string.match(value or '', '^(%d+) (%S*) (.*)$')
+  local at, by, serial = string.match(value or '', '^(%d+) (%S*) (.*)$')
   if at and now - at <= ttl then
-    return owner, serial
+    return { at = tonumber(at), by = by, serial = serial }
   end
 end
 
 -- Forget what is too old, once a minute at most: who is refused may ask again and again.
-local function sweep()
-  if redis.call('SET', KEYS[3], '', 'NX', 'PX', 60000) then
-    local all = redis.call('HGETALL', KEYS[4])
+local function sweep(swept, channels)
+  if redis.call('SET', swept, '', 'NX', 'PX', 60000) then
+    local all = redis.call('HGETALL', channels)
     for at = 1, #all, 2 do
       if not read(all[at + 1]) then
-        redis.call('HDEL', KEYS[4], all[at])
+        redis.call('HDEL', channels, all[at])
       end
     end
   end
 end
 
-local renewed_at = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local must_renew = not renewed_at or now - renewed_at >= slack
-
-local refused, written
-if not renewed_at then
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now - ttl - slack))
-  refused = redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) and 'cursors'
-end
-
-local function room_for(value)
-  if not refused and not value and redis.call('HLEN', KEYS[4]) >= max_channels then
-    sweep()
-    must_renew = true
-    return redis.call('HLEN', KEYS[4]) < max_channels or 'channels'
+-- What keeps a cursor from having one more channel: 'cursors', 'channels' or nothing.
+local function refusal(index, swept, channels, cursor, added)
+  if not redis.call('ZSCORE', index, cursor) then
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%.0f', now - ttl - slack))
+    if redis.call('ZCARD', index) >= max_cursors then
+      return 'cursors'
+    end
   end
-  return refused or true
+  if redis.call('HLEN', channels) + added >= max_channels then
+    sweep(swept, channels)
+    if redis.call('HLEN', channels) + added >= max_channels then
+      return 'channels'
+    end
+  end
 end
 
-local function write(channel, serial)
-  redis.call('HSET', KEYS[4], channel, string.format('%.0f %s %s', now, ARGV[2], serial))
-  written = true
+-- What becomes of a position. Returns: the answer, and what is kept from now on if anything is to be written.
+local function step(found, wish)
+  local begin = string.match(wish, '^%?(.*)$')
+  if begin then
+    if found and found.serial ~= '' then
+      return found.serial, found.serial
+    end
+    return '', begin == '' and '' or '~' .. begin
+  elseif found and found.by ~= owner then
+    return 'foreign'
+  end
+  local kept = found and string.gsub(found.serial, '^~', '') or ''
+  if kept ~= '' and is_before(wish, kept) then
+    return 'old', kept
+  end
+  return 'kept', wish
 end
 
 local answers = {}
-for at = 7, #ARGV, 2 do
-  local channel, serial = ARGV[at], ARGV[at + 1]
-  local value = redis.call('HGET', KEYS[4], channel)
-  local owner, kept = read(value)
-  local room = room_for(value)
-  local answer
-  if room ~= true then
-    answer = room
-  elseif serial == '' then
-    answer = kept or ''
-    write(channel, answer)
-  elseif owner and owner ~= ARGV[2] then
-    answer = 'foreign'
-  elseif kept and kept ~= '' and is_before(serial, kept) then
-    answer = 'old'
-    write(channel, kept)
-  else
-    answer = 'kept'
-    write(channel, serial)
+local function serve(index, who_key, swept, channels, cursor, who, first, count)
+  local names = {}
+  for nth = 1, count do
+    names[nth] = ARGV[first + 2 * nth - 2]
   end
-  answers[#answers + 1] = answer
+  local values, known, changes = redis.call('HMGET', channels, unpack(names)), {}, {}
+  local must_renew, added = false, 0
+  for nth, channel in ipairs(names) do
+    if not known[channel] then
+      known[channel] = { value = values[nth], found = read(values[nth]) }
+    end
+  end
+  for nth, channel in ipairs(names) do
+    local place = known[channel]
+    local refused = not place.value and refusal(index, swept, channels, cursor, added)
+    if refused then
+      answers[#answers + 1] = refused
+    else
+      local answer, kept = step(place.found, ARGV[first + 2 * nth - 1])
+      if kept then
+        local found = place.found
+        must_renew = must_renew or not found or math.floor(found.at / slack) ~= math.floor(now / slack)
+        added = added + (place.value and 0 or 1)
+        place.value, place.found = true, { at = now, by = owner, serial = kept }
+        changes[#changes + 1] = channel
+        changes[#changes + 1] = string.format('%.0f %s %s', now, owner, kept)
+      end
+      answers[#answers + 1] = answer
+    end
+  end
+  if #changes > 0 then
+    redis.call('HSET', channels, unpack(changes))
+  end
+  if must_renew then
+    redis.call('ZADD', index, now, cursor)
+    redis.call('PEXPIRE', index, ttl + slack)
+    redis.call('SET', who_key, who, 'PX', string.format('%.0f', ttl + slack))
+    redis.call('PEXPIRE', channels, ttl + slack)
+  end
 end
-if written and must_renew then
-  redis.call('ZADD', KEYS[1], now, ARGV[1])
-  redis.call('PEXPIRE', KEYS[1], ttl + slack)
-  redis.call('SET', KEYS[2], ARGV[3], 'PX', string.format('%.0f', ttl + slack))
-  redis.call('PEXPIRE', KEYS[4], ttl + slack)
+
+local at = 5
+for nth = 1, #KEYS, 4 do
+  local count = tonumber(ARGV[at + 2])
+  serve(KEYS[nth], KEYS[nth + 1], KEYS[nth + 2], KEYS[nth + 3], ARGV[at], ARGV[at + 1], at + 3, count)
+  at = at + 3 + 2 * count
 end
 return answers

@@ -1,20 +1,11 @@
--- The newest of a channel before an offset, newest first, and what became of the older ones.
+-- The newest of a channel before an offset, newest first, and what became of the older ones. After history_standing.lua,
+-- which gives floor, next and safe.
 --
 -- KEYS  state, stream
 -- ARGV  before (offset, or '' for the end), limit (entries), max_bytes, safe (field of the state), patience_ms
 --
 -- {'page', next, older, entries as one MessagePack array} or {reason} where there is no proof
 -- older: 'more', 'trimmed' (by count), 'expired' (by age, or from before this history), 'none' (there never were any)
-local floor, next, at, safe = unpack(redis.call('HMGET', KEYS[1], 'floor', 'next', 'at', ARGV[4]))
-if not next or not safe then
-  return {'missing'}
-end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now - tonumber(at) > tonumber(ARGV[5]) then
-  return {'unattended'}
-end
-
 local least = math.max(tonumber(floor), tonumber(safe))
 local before = tonumber(next)
 if ARGV[1] ~= '' then

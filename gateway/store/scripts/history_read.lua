@@ -1,4 +1,5 @@
--- What a channel got after an offset, and the proof that nothing is missing between.
+-- What a channel got after an offset, and the proof that nothing is missing between. After history_standing.lua,
+-- which gives floor, next and safe.
 --
 -- KEYS  state, stream
 -- ARGV  after (offset, or '' for the oldest that is left), limit (entries), max_bytes, safe (field of the state), patience_ms
@@ -6,15 +7,6 @@
 -- {'page', next, is_whole, entries as one MessagePack array, older} or {reason} where there is no proof
 -- older: what became of what came before: 'trimmed' (by count), 'expired' (by age, or from before this history), 'none';
 -- said of the oldest only
-local floor, next, at, safe = unpack(redis.call('HMGET', KEYS[1], 'floor', 'next', 'at', ARGV[4]))
-if not next or not safe then
-  return {'missing'}
-end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now - tonumber(at) > tonumber(ARGV[5]) then
-  return {'unattended'}
-end
 local least = math.max(tonumber(floor), tonumber(safe))
 local from, older = least, least == 0 and 'none' or 'expired'
 if ARGV[1] ~= '' then
