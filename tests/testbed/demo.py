@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shlex
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -48,11 +50,13 @@ class DemoProcess:
         return [str(LASTMILE), "subscribe", *shlex.split(arguments.splitlines()[0])]
 
     def start(self) -> Self:
-        """Start it, and wait until it says that all is there."""
-        self.process = Process(
-            [str(LASTMILE), "dev", "--port", str(self.port)], self._log, environment=self._environment
-        )
-        self.process.wait_until(lambda: INVITED in self.process.log_text(), "the demo is ready")
+        """Start it, and wait until it says that all is there; one at a time on this machine, for each looks for a free ops port."""
+        with (Path(tempfile.gettempdir()) / "lastmile-demo.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.process = Process(
+                [str(LASTMILE), "dev", "--port", str(self.port)], self._log, environment=self._environment
+            )
+            self.process.wait_until(lambda: INVITED in self.process.log_text(), "the demo is ready")
         return self
 
     def __enter__(self) -> Self:
