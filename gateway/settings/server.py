@@ -76,7 +76,10 @@ class ServerSettings(Section):
         description="Whether each connection begins with a PROXY header (version 1 or 2); only `trusted_proxies` may connect then. Without it they are believed by X-Forwarded-For and X-Forwarded-Proto.",
     )
     handshake_timeout_seconds: float = Field(
-        default=5.0, ge=0.1, le=60, description="A request that is not whole after this frees its socket."
+        default=4.5,
+        ge=0.1,
+        le=60,
+        description="A request that is not whole after this frees its socket, within five seconds by default.",
     )
     request_head_max_bytes: int = Field(
         default=16384, ge=1024, le=1048576, description="Request line and headers together."
