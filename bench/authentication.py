@@ -31,7 +31,7 @@ def measure(ground: Ground, scale: Scale) -> list[Figure]:
         keys = _keys()
         issuers = [_issuer(algorithm, key, Path(directory)) for algorithm, key in keys.items()]
         apps = [{"id": "bank", "keys": [{"id": "server", "secret": SECRET}], "issuers": issuers}]
-        edge = ground.lastmile(apps=apps, limits={"connections_per_client": 2 * HANDSHAKES})
+        edge = ground.lastmile(apps=apps)
         good = {GOOD: mint(KEY, now=time.time(), ttl_seconds=TOKEN_SECONDS, client_id="phone")}
         good |= {algorithm: _token(algorithm, key) for algorithm, key in keys.items()}
         bad = _refused(good[GOOD], good["RS256"])

@@ -30,7 +30,7 @@ WAIT_SECONDS = 60.0
 
 def measure(ground: Ground, scale: Scale) -> list[Figure]:
     """CPU of a frame: the floor's over the gateway's."""
-    gateways: list[Gateway] = [ground.lastmile(limits={"connections_per_client": 0}), ground.plain()]
+    gateways: list[Gateway] = [ground.lastmile(), ground.plain()]
     crowds = [ground.crowd(gateway, [ACCOUNT] * SOCKETS) for gateway in gateways]
     for crowd in crowds:
         crowd.open(SOCKETS)

@@ -160,9 +160,16 @@ class Ground:
         self._started = 0
 
     def lastmile(self, *, history_messages: int = 1000, partitions: int = PARTITIONS, **sections: Any) -> Lastmile:
-        """Start an edge on a new topic. *sections*: settings that differ from the default ones."""
+        """
+        Start an edge on a new topic.
+
+        Args:
+            sections: Settings that differ from the default ones. One customer may have any number of connections, unless
+                they say otherwise.
+        """
         topic = self.records.make_topic(partitions)
-        settings = {"kafka": {"metadata_interval_seconds": 5}} | sections
+        limits = {"connections_per_client": 0} | sections.pop("limits", {})
+        settings = {"kafka": {"metadata_interval_seconds": 5}, "limits": limits} | sections
         process = EdgeProcess(
             self._new_directory(),
             kafka=self.kafka,

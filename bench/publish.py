@@ -52,7 +52,7 @@ class _Measured:
 
 def measure(ground: Ground, scale: Scale) -> list[Figure]:
     """Latency and CPU of the edge beside a bare producer's, and how many publications share a request."""
-    unlimited = dict.fromkeys((*RATES, *INBOUND, "connections_per_client"), 0)
+    unlimited = dict.fromkeys((*RATES, *INBOUND), 0)
     edge = ground.lastmile(history_messages=0, limits={"max_connections": 2000} | unlimited)
     token = mint(
         KEY,

@@ -26,7 +26,7 @@ def measure(ground: Ground, scale: Scale) -> list[Figure]:
     kernel: list[float] = []
     resident: list[float] = []
     for _ in scale.runs("stalled"):
-        gateway = ground.lastmile(limits={"connections_per_client": 0})
+        gateway = ground.lastmile()
         crowd = ground.crowd(gateway, [ACCOUNT] * (STALLED + READERS))
         crowd.open(STALLED + READERS)
         crowd.stall(STALLED)

@@ -14,6 +14,7 @@ from tests.testbed.edge import EdgeProcess, token
 from tests.testbed.records import Records
 from tests.testbed.sdk import Kind, Sdk
 
+pytest.register_assert_rewrite("tests.e2e.replaying")  # its assertions explain themselves, as those of tests do
 StartSdk = Callable[..., Awaitable[Sdk]]
 _accounts = itertools.count(1)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from tests.conftest import Produce
 from tests.testbed.edge import EdgeProcess
 from tests.testbed.follower import Follower
 from tests.testbed.process import wait_until
@@ -38,6 +41,26 @@ def until_written(edge: EdgeProcess) -> None:
         return metrics["lastmile_history_partitions"] > 0 and bool(lags) and not any(lags)
 
     wait_until(is_written, "the history is written")
+
+
+async def resumes_whole(edge: EdgeProcess, serial: str, count: int) -> None:
+    """Whoever comes back to it with *serial* gets the messages from 0 on, so many, in order, and is told RESUMED."""
+    async with Follower(edge, CHANNEL, serial) as client:
+        await client.until_got(count)
+
+        assert client.data == texts(count)
+        assert client.is_resumed
+
+
+async def quiet_one_resumes(edge: EdgeProcess, topic: str, produce: Produce, serial: str) -> None:
+    """Whoever comes back to a channel that said nothing is told RESUMED, and gets what is said then."""
+    async with Follower(edge, "account:quiet", serial) as client:
+        await client.until_answered()
+        await asyncio.to_thread(produce, topic, [("quiet", "first")])
+        await client.until_got(1)
+
+        assert client.is_resumed
+        assert client.data == ["first"]
 
 
 async def position_of(edge: EdgeProcess, channel: str = CHANNEL, count: int = 0) -> str:

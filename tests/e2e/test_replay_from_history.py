@@ -14,7 +14,7 @@ from tests.e2e.replaying import (
     SHORT,
     numbers,
     position_of,
-    texts,
+    resumes_whole,
     until_forgotten,
     until_written,
 )
@@ -31,11 +31,7 @@ async def test_what_the_history_has_is_not_read_again_in_kafka(edge: StartEdge, 
     until_forgotten(served, 5000)
     until_written(served)
 
-    async with Follower(served, CHANNEL, serial) as client:
-        await client.until_got(5000)
-
-        assert client.data == texts(5000)
-        assert client.is_resumed
+    await resumes_whole(served, serial, 5000)
     metrics = served.metrics()
     assert metrics['lastmile_replayed_messages_total{tier="history"}'] >= 5000
     assert metrics["lastmile_scans_total"] == 0
@@ -50,11 +46,7 @@ async def test_what_was_trimmed_from_the_history_comes_out_of_kafka(
     until_forgotten(served, 5000)
     until_written(served)
 
-    async with Follower(served, CHANNEL, serial) as client:
-        await client.until_got(5000)
-
-        assert client.data == texts(5000)
-        assert client.is_resumed
+    await resumes_whole(served, serial, 5000)
 
 
 async def test_a_redis_that_lost_everything_costs_no_message(
@@ -67,11 +59,7 @@ async def test_a_redis_that_lost_everything_costs_no_message(
     until_written(served)
     redis_server.flush()
 
-    async with Follower(served, CHANNEL, serial) as client:
-        await client.until_got(5000)
-
-        assert client.data == texts(5000)
-        assert client.is_resumed
+    await resumes_whole(served, serial, 5000)
 
 
 async def test_a_redis_that_is_silent_costs_no_message(
@@ -88,11 +76,7 @@ async def test_a_redis_that_is_silent_costs_no_message(
     until_forgotten(served, 500)
     redis_server.freeze()
 
-    async with Follower(served, CHANNEL, serial) as client:
-        await client.until_got(500)
-
-        assert client.data == texts(500)
-        assert client.is_resumed
+    await resumes_whole(served, serial, 500)
     redis_server.thaw()
 
 

@@ -16,6 +16,8 @@ from tests.e2e.replaying import (
     SHORT,
     numbers,
     position_of,
+    quiet_one_resumes,
+    resumes_whole,
     texts,
     until_forgotten,
     until_written,
@@ -127,13 +129,7 @@ async def test_a_quiet_channel_is_proven_whole_on_an_edge_that_never_knew_it(
     later = edge(namespaces, window=SHORT)
     until_forgotten(later, 0)
 
-    async with Follower(later, "account:quiet", serial) as client:
-        await client.until_answered()
-        await asyncio.to_thread(produce, topic, [("quiet", "first")])
-        await client.until_got(1)
-
-        assert client.is_resumed
-        assert client.data == ["first"]
+    await quiet_one_resumes(later, topic, produce, serial)
 
 
 async def test_a_quiet_channel_is_proven_whole_by_the_histories_of_all_partitions(
@@ -148,13 +144,7 @@ async def test_a_quiet_channel_is_proven_whole_by_the_histories_of_all_partition
     later = edge(namespaces, window=SHORT)
     until_forgotten(later, 0)
 
-    async with Follower(later, "account:quiet", serial) as client:
-        await client.until_answered()
-        await asyncio.to_thread(produce, topic, [("quiet", "first")])
-        await client.until_got(1)
-
-        assert client.is_resumed
-        assert client.data == ["first"]
+    await quiet_one_resumes(later, topic, produce, serial)
     assert later.metrics()["lastmile_scans_total"] == 0
 
 
@@ -170,8 +160,4 @@ async def test_a_channel_that_spoke_first_while_nobody_knew_it_is_found(
     later = edge(namespaces, window=SHORT)
     until_forgotten(later, 0)
 
-    async with Follower(later, CHANNEL, serial) as client:
-        await client.until_got(50)
-
-        assert client.is_resumed
-        assert client.data == texts(50)
+    await resumes_whole(later, serial, 50)
