@@ -24,7 +24,8 @@ from auth.keys import Key
 from bench.crowd import Client, Crowd
 from tests.testbed.edge import SECRET, EdgeProcess
 from tests.testbed.kafka import KafkaBroker, warm_up
-from tests.testbed.process import ROOT, Process, free_port
+from tests.testbed.ports import free_port
+from tests.testbed.process import ROOT, Process
 from tests.testbed.records import Records
 from tests.testbed.redis import RedisServer
 

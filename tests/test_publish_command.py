@@ -16,7 +16,7 @@ from gateway.cli import main
 from gateway.cli.clients import MAX_LINE_BYTES
 from gateway.terminal.posting import Destination, Form, Posting, PostingEnded
 from tests.testbed.edge import KEY
-from tests.testbed.process import free_port
+from tests.testbed.ports import free_port
 
 TAKEN = (201, {"channel": "news", "serials": ["life-0-1"]})
 BUSY = (503, {"error": {"code": 50003, "message": "Kafka has not acknowledged this"}})

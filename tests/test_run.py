@@ -19,7 +19,8 @@ from gateway.server.failure import failure_of
 from gateway.settings import load
 from gateway.terminal.workers import run_workers
 from tests.testbed.edge import EdgeProcess
-from tests.testbed.process import free_port, wait_until
+from tests.testbed.ports import free_port
+from tests.testbed.process import wait_until
 
 StartAlone = Callable[..., EdgeProcess]
 WORKERS = 2

@@ -17,7 +17,8 @@ import pytest
 
 from gateway.settings.server import ServerSettings
 from tests.testbed.edge import EdgeProcess
-from tests.testbed.process import ROOT, free_port
+from tests.testbed.ports import free_port
+from tests.testbed.process import ROOT
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

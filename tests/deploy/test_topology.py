@@ -19,7 +19,8 @@ from auth.keys import Key
 from tests.testbed.compose import Compose, DeployedBroker, settings_file
 from tests.testbed.edge import LASTMILE
 from tests.testbed.haproxy import SERVERS, HAProxy
-from tests.testbed.process import Process, free_port, wait_until
+from tests.testbed.ports import free_port
+from tests.testbed.process import Process, wait_until
 from tests.testbed.records import Records
 
 CHANNEL = "account:1001"

@@ -16,7 +16,8 @@ from gateway.dev.bank import OPENING_EVENTS, Bank, operate
 from gateway.dev.customers import CUSTOMERS
 from gateway.dev.embedded import embedded_kafka
 from gateway.settings import KafkaSettings
-from tests.testbed.process import Process, free_port
+from tests.testbed.ports import free_port
+from tests.testbed.process import Process
 
 NOW = 1_790_000_000.0
 ACCOUNTS = [customer.account for customer in CUSTOMERS]

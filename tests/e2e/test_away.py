@@ -11,7 +11,7 @@ from tests.e2e.conftest import StartSdk, reader_of
 from tests.e2e.replaying import NO_HISTORY, SHORT, until_forgotten, until_written
 from tests.testbed.cut_proxy import CutProxy
 from tests.testbed.edge import EdgeProcess
-from tests.testbed.process import free_port
+from tests.testbed.ports import free_port
 from tests.testbed.records import Records
 from tests.testbed.redis import RedisServer
 from tests.testbed.sdk import KINDS, Sdk

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from tests.testbed.edge import LASTMILE
-from tests.testbed.process import Process, free_port
+from tests.testbed.ports import free_port
+from tests.testbed.process import Process
 
 INVITED = "Ctrl-C ends it"
 

@@ -15,7 +15,8 @@ from auth.ably_token import mint
 from auth.capability import Capability
 from auth.keys import Key
 from tests.testbed import secrecy
-from tests.testbed.process import Process, free_port, free_ports
+from tests.testbed.ports import free_port, free_ports
+from tests.testbed.process import Process
 
 LASTMILE = Path(sys.executable).parent / "lastmile"
 SECRET = "the-secret-of-the-test-bed-and-no-other"

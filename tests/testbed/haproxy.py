@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.testbed.process import ROOT, Process, free_port
+from tests.testbed.ports import free_port
+from tests.testbed.process import ROOT, Process
 
 CONFIG = ROOT / "deploy" / "haproxy.cfg"
 MAX_CONNECTIONS = 2000  # HAProxy wants two file descriptors for each, which a developer's shell need not allow

@@ -13,12 +13,17 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.testbed.process import ROOT, Process, free_port, wait_until
+from tests.testbed.ports import free_port
+from tests.testbed.process import ROOT, Process, wait_until
 from tests.testbed.records import Records
 
 JARS = ROOT / ".testbed" / "kafka"
 # One core's worth of compiler and collector: a broker for a test lives shorter than the better compiler takes to pay.
-JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{JARS}/*")
+JAVA = (
+    *("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+    *("-cp", f"{JARS}/*"),
+)
 WARM_UP_RECORDS = 5_000
 
 _SETTINGS = {

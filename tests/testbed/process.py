@@ -5,47 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from random import SystemRandom
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60.0
 LOG_TAIL_LINES = 30
-LOWEST_PORT = 12_000
-EPHEMERAL_PORTS = 32_768  # of Linux (ip_local_port_range)
-_given_out: set[int] = set()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on, and that this process has not given out before."""
-    return free_ports(1)
-
-
-def free_ports(count: int) -> int:
-    """
-    The first of so many ports in a row that nobody listens on.
-
-    They lie below the system's ephemeral ports, so no server on port 0 of the test run beside this
-    one ever gets the port of an edge that was killed, which SDKs go on calling.
-    """
-    while True:
-        first = SystemRandom().randrange(LOWEST_PORT, EPHEMERAL_PORTS - count)
-        wanted = range(first, first + count)
-        if _given_out.isdisjoint(wanted) and all(_is_free(port) for port in wanted):
-            _given_out.update(wanted)
-            return first
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
 
 
 def wait_until(is_so: Callable[[], bool], what: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:

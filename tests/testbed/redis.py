@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.testbed.process import Process, free_port, wait_until
+from tests.testbed.ports import free_port
+from tests.testbed.process import Process, wait_until
 
 SLOTS = 16384
 
