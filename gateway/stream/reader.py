@@ -20,6 +20,7 @@ from gateway.stream.connection import aiokafka_arguments, let_go
 from gateway.stream.pace import IDLE, Pace, Patience
 
 Partition = tuple[str, int]
+RECORD_BYTES = 20  # beside key and value, with its share of the batch's head
 
 
 class OutOfRange(Exception):
@@ -123,8 +124,11 @@ class Reader:
             raise KafkaUnavailable(f"Kafka does not answer: {error}") from None
         except Exception as error:  # whatever it trips over in bytes that any producer may write
             raise Undecodable(f"{type(error).__name__}: {error}") from error
-        if self._pace is not None and self._pace.note(sum(map(len, batches.values())), time.monotonic()):
-            self._tune(self._pace.patience)
+        if self._pace is not None:
+            records = sum(map(len, batches.values()))
+            size_bytes = sum(len(batch) * _size(batch[0]) for batch in batches.values())
+            if self._pace.note(records, size_bytes, time.monotonic()):
+                self._tune(self._pace.patience)
         return batches  # type: ignore[no-any-return]
 
     async def position(self, partition: Partition) -> int:
@@ -164,7 +168,8 @@ class Reader:
     def _tune(self, patience: Patience) -> None:
         """Let the next fetches be so patient. aiokafka has no public way to say so; it reads both values for each request."""
         fetcher = self._consumer._fetcher  # noqa: SLF001  # see the docstring
-        fetcher._fetch_min_bytes = patience.min_bytes  # noqa: SLF001
+        brokers = len(self._consumer._client.cluster.brokers())  # noqa: SLF001  # each is asked for its share
+        fetcher._fetch_min_bytes = max(1, patience.min_bytes // max(1, brokers))  # noqa: SLF001
         fetcher._fetch_max_wait_ms = patience.max_wait_ms  # noqa: SLF001
 
     async def _offsets(self, ask: Any, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -173,3 +178,8 @@ class Reader:
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"Kafka does not tell offsets: {error}") from None
         return {(p.topic, p.partition): offset for p, offset in found.items()}
+
+
+def _size(record: Any) -> int:
+    """About what a record takes in a batch, in bytes; the rest of its batch will be like it."""
+    return int(RECORD_BYTES + max(0, record.serialized_key_size) + max(0, record.serialized_value_size))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.stream.pace import IDLE, MAX_WAIT_MS, Pace
+from gateway.stream.pace import IDLE, MARGIN_MS, MAX_WAIT_MS, MOST_BYTES, Pace
+
+RECORD_BYTES = 250
 
 
 def paced(*flows: tuple[float, float]) -> Pace:
@@ -13,7 +15,8 @@ def paced(*flows: tuple[float, float]) -> Pace:
     for per_second, seconds in flows:
         for _ in range(round(seconds * 100)):
             now += 0.01
-            pace.note(round(per_second / 100), now)
+            records = round(per_second / 100)
+            pace.note(records, records * RECORD_BYTES, now)
     return pace
 
 
@@ -21,19 +24,17 @@ def test_a_pace_begins_without_patience() -> None:
     assert Pace(0.0).patience is IDLE
 
 
-@pytest.mark.parametrize(
-    ("per_second", "wait_ms"), [(0, 500), (200, 500), (700, 1), (1400, 2), (2000, 3), (100_000, MAX_WAIT_MS)]
-)
-def test_fetches_wait_by_the_load(per_second: float, wait_ms: int) -> None:
-    assert paced((per_second, 5)).patience.max_wait_ms == wait_ms
+@pytest.mark.parametrize(("per_second", "wait_ms"), [(700, 1), (1400, 2), (2000, 3), (100_000, MAX_WAIT_MS)])
+def test_fetches_wait_for_what_comes_in_some_milliseconds(per_second: float, wait_ms: int) -> None:
+    patience = paced((per_second, 5)).patience
+
+    assert patience.min_bytes == pytest.approx(min(MOST_BYTES, per_second * RECORD_BYTES * wait_ms / 1000), abs=50)
+    assert patience.max_wait_ms == wait_ms + MARGIN_MS
 
 
-def test_little_is_fetched_at_once() -> None:
-    assert paced((200, 5)).patience.min_bytes == 1
-
-
-def test_much_waits_for_more() -> None:
-    assert paced((2000, 5)).patience.min_bytes > 2000
+@pytest.mark.parametrize("per_second", [0, 200])
+def test_little_is_fetched_at_once(per_second: float) -> None:
+    assert paced((per_second, 5)).patience == IDLE
 
 
 def test_a_burst_alone_changes_nothing_for_long() -> None:
@@ -47,4 +48,4 @@ def test_patience_ends_within_seconds_of_the_load() -> None:
 def test_a_change_is_told_once() -> None:
     pace = paced((2000, 5))
 
-    assert [pace.note(500, 5.0 + 0.25 * step) for step in range(1, 4)] == [False, False, False]
+    assert [pace.note(500, 500 * RECORD_BYTES, 5.0 + 0.25 * step) for step in range(1, 4)] == [False, False, False]
