@@ -9,6 +9,7 @@ Source: docs/limits.md; proc(5) for statm; the kernel's cgroup-v2 documentation 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -54,6 +55,8 @@ class Guard:
     def look(self, used_bytes: int) -> None:
         """Go by what the process has now."""
         before, self.level = self.level, level_of(used_bytes, self.budget_bytes, self.level)
+        if self.level > before:
+            gc.collect()  # old objects are hardly ever looked at otherwise; it may take a second, and nobody is dropped for it
         if self.level is not before:
             _log.warning(
                 "memory is short, something is given up" if self.level else "memory is enough again",

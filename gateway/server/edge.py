@@ -32,9 +32,9 @@ from gateway.transport.listener import REQUEST_GRACE_SECONDS, Uvicorn, bind, cer
 _log = logging.getLogger("gateway.server")
 TICK_SECONDS = 0.1
 PUBLISHER_STOP_SECONDS = 5.0
-# Young objects are looked at rarely, old ones hardly ever: what ends here leaves no cycles behind, and a look at all of
-# ten thousand connections stops the loop for tens of milliseconds.
-GC_THRESHOLDS = (20_000, 20, 50)
+# The collector looks at few objects at a time, so that it stops the loop for milliseconds, and hardly ever at old ones:
+# what ends here leaves no cycles behind. When memory is short it looks at all, see gateway.memory.
+GC_THRESHOLDS = (10_000, 2, 1000)
 
 
 class Edge:

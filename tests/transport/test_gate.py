@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,6 +24,13 @@ CONNECTED, DISCONNECTED, ERROR = 4, 6, 9
 HERE, THERE = "192.0.2.7", "198.51.100.9"  # RFC 5737
 BEHIND: dict[str, Any] = {"trusted_proxies": ["127.0.0.1"], "proxy_protocol": True}
 KEY_TEXT = f"{KEY.name}:{KEY.secrets[0].decode()}"
+
+
+class Cycle:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
 
 
 def limited(**limits: Any) -> LimitSettings:
@@ -248,6 +257,22 @@ async def test_short_of_memory_the_window_shrinks_and_comes_back() -> None:
 
         assert shrunk == whole // 10
         assert ground.hub.window.max_bytes == whole
+
+
+async def test_short_of_memory_old_cycles_are_looked_for() -> None:
+    """Nothing of ours leaves any, and the collector hardly ever looks at what is old."""
+    async with standing() as ground:
+        guard = Guard(1 << 30, ground.house)
+        cycle = Cycle()
+        gone = weakref.ref(cycle)
+        gc.collect()  # now it is old
+        del cycle
+        guard.look(0)
+        was_there = gone() is not None
+        guard.look(int(0.95 * (1 << 30)))
+
+        assert was_there
+        assert gone() is None
 
 
 async def test_out_of_memory_who_does_not_read_is_dropped_and_others_are_not() -> None:
