@@ -1,7 +1,9 @@
 """
 The first bytes of a TCP connection: mostly one whole WebSocket handshake, which needs no HTTP server.
 
-    one segment with a whole handshake   ─▶ a device, at once
+    the lobby                            where all who have spoken wait in a row: a crowd is let in bit by bit, between
+                                         what is live for those who are in
+    one segment with a whole handshake   ─▶ a device
     anything else                        ─▶ the front door, which has patience and says what is wrong
 
 What uvicorn sets up for HTTP was two thirds of a connection's memory (docs/performance.md), and ten thousand clients
@@ -53,6 +55,7 @@ class Doorstep(asyncio.Protocol):
         "_admission",
         "_door",
         "_front_door",
+        "_heard",
         "_house",
         "_max_head_bytes",
         "_proxy_header",
@@ -77,6 +80,7 @@ class Doorstep(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._door: FrontDoor | None = None
         self._admission: Admission | None = None
+        self._heard = b""  # while it waits in the lobby
         self._proxy_header: bytes | None = None  # as much as has come of it; None: there is none to come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrowed
@@ -102,21 +106,37 @@ class Doorstep(asyncio.Protocol):
         self._house.gate.leave(self._admission)
         self._step_aside()
 
+    def abort(self) -> None:
+        """End the connection now, whoever has its socket by now."""
+        transport = self._transport
+        self._step_aside()
+        if transport is not None:
+            transport.abort()
+
     def shutdown(self) -> None:
         """Uvicorn is going down: nothing was asked yet, so nothing is owed."""
         if self._transport is not None:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """See what the client wants, and hand its socket on."""
+        """The client waits until it is its turn."""
         if self._proxy_header is not None:
             data = self._read_proxy_header(self._proxy_header + data)
             if not data:
                 return
+        self._heard += data
+        self._house.lobby.add(self)
+        if len(self._heard) > self._max_head_bytes and self._transport is not None:
+            self._transport.pause_reading()
+
+    def enter(self) -> None:
+        """See what the client wants, and hand its socket on."""
+        data, self._heard = self._heard, b""
         transport, uvicorn = self._transport, self._uvicorn
-        self._step_aside()
         if transport is None or uvicorn is None:
-            return
+            return  # it has not waited
+        if len(data) > self._max_head_bytes:
+            transport.resume_reading()
         handshake = read_handshake(data) if len(data) <= self._max_head_bytes else None
         if handshake is None:
             door = self._door = self._front_door(**uvicorn)
@@ -124,14 +144,15 @@ class Doorstep(asyncio.Protocol):
             transport.set_protocol(door)
             door.connection_made(transport)
             door.data_received(data)
-            return
-        device = Device(self._house)
-        device.admission = self._admission
-        transport.set_protocol(device)
-        device.write(handshake.response)  # it leaves together with CONNECTED
-        device.begin(transport, handshake.query, handshake.headers)
-        if handshake.rest:
-            device.data_received(handshake.rest)
+        else:
+            device = Device(self._house)
+            device.admission = self._admission
+            transport.set_protocol(device)
+            device.write(handshake.response)  # it leaves together with CONNECTED
+            device.begin(transport, handshake.query, handshake.headers)
+            if handshake.rest:
+                device.data_received(handshake.rest)
+        self._step_aside()
 
     def _read_proxy_header(self, data: bytes) -> bytes:
         """Returns: what the client itself has sent behind it."""
@@ -161,7 +182,8 @@ class Doorstep(asyncio.Protocol):
 
     def _expire(self, _now: float) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            if not self._heard:  # who waits in the lobby has done what was asked
+                self._transport.abort()
         elif self._door is not None and self._door.is_new:
             self._door.transport.abort()
 

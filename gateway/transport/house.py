@@ -25,9 +25,12 @@ from gateway.transport.wheel import Wheel
 
 if TYPE_CHECKING:
     from gateway.transport.device import Device
+    from gateway.transport.doorstep import Doorstep
 
 _log = logging.getLogger("gateway.connections")
 BEAT_SHARE = 0.8  # of the interval within which a client must hear something
+SHARE_SECONDS = 0.004  # of a turn of the loop, for those who lag
+LOBBY_SECONDS = 0.002  # of a turn of the loop, for those who have come
 
 
 class House:
@@ -58,8 +61,9 @@ class House:
         self.wheel = Wheel(self.loop.time())
         self.turn = Turn(self.loop)
         self.hub: Hub = terms.hub
-        self.pump: Pump[Device] = Pump(self.loop, self._serve)
-        self.prover: Pump[Device] = Pump(self.loop, _prove)
+        self.pump: Pump[Device] = Pump(self.loop, self._serve, SHARE_SECONDS)
+        self.prover: Pump[Device] = Pump(self.loop, _prove, SHARE_SECONDS)
+        self.lobby: Pump[Doorstep] = Pump(self.loop, _let_in, LOBBY_SECONDS)
         self.terms = terms
         self.verifier = verifier
         self.connections = connections
@@ -97,6 +101,7 @@ class House:
     def _serve(self, device: Device) -> bool:
         """A share of what a drained device lacks. Returns: whether more is to come."""
         has_more = self.hub.serve(device)
+        device.flush()
         if not has_more and not device.is_full:
             self.counts.catch_ups += 1
         return has_more
@@ -159,6 +164,12 @@ class House:
 
 def _prove(device: Device) -> bool:
     device.prove()
+    device.flush()
+    return False
+
+
+def _let_in(doorstep: Doorstep) -> bool:
+    doorstep.enter()
     return False
 
 

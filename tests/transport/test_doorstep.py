@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
-from gateway.transport.doorstep import read_handshake
+from gateway.transport.doorstep import Doorstep, read_handshake
 from gateway.transport.handshake import upgrade_response
-from tests.transport.ground import standing
+from tests.transport.ground import Ground, standing
 from tests.transport.raw import HANDSHAKE, Raw, frame
 
 GOOD = HANDSHAKE.format(query="format=json&v=3").encode()
@@ -80,3 +81,76 @@ async def test_a_frame_in_the_same_segment_as_the_handshake_is_answered() -> Non
     assert [b'"action":4' in one.payload if one else None for one in got] == [True, False]
     assert got[1] is not None
     assert b'"id":"here"' in got[1].payload
+
+
+class ClosedLobby:
+    """Where everybody waits until the test lets them in."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.waiting: list[Doorstep] = []
+        ground.house.lobby = self  # type: ignore[assignment]  # its only use is `add`
+
+    def add(self, doorstep: Doorstep) -> None:
+        if doorstep not in self.waiting:
+            self.waiting.append(doorstep)
+
+    async def join(self, said: bytes | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A client comes, and has been heard when this returns."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.ground.port)
+        before = len(self.waiting)
+        writer.write(said or HANDSHAKE.format(query=f"accessToken={self.ground.token()}").encode())
+        async with asyncio.timeout(10):
+            while len(self.waiting) == before:
+                await asyncio.sleep(0.001)
+        return reader, writer
+
+    def let_in(self) -> None:
+        for doorstep in self.waiting:
+            doorstep.enter()
+
+
+async def test_who_waits_in_the_lobby_is_not_late() -> None:
+    """The deadline is for saying something; whoever has is let in however long that takes."""
+    async with standing(handshake_timeout_seconds=1.0) as ground:
+        lobby = ClosedLobby(ground)
+        reader, writer = await lobby.join()
+        silent, silent_writer = await asyncio.open_connection("127.0.0.1", ground.port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(silent.read(), 10) == b""  # it came later, and was late
+        lobby.let_in()
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        for one in (writer, silent_writer):
+            one.transport.abort()
+
+    assert head.startswith(b"HTTP/1.1 101 ")
+
+
+async def test_who_leaves_the_lobby_is_not_let_in() -> None:
+    async with standing() as ground:
+        lobby = ClosedLobby(ground)
+        _, writer = await lobby.join()
+        writer.transport.abort()
+        reader, other = await lobby.join()
+        lobby.let_in()
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+
+        assert len(ground.house.devices) == 1
+        other.transport.abort()
+
+
+async def test_more_than_a_head_may_have_is_not_read_in_the_lobby() -> None:
+    """It stays with the client, and is refused when it is its turn."""
+    said = b"GET /?" + b"x" * (64 << 20)
+    async with standing(request_head_max_bytes=4096) as ground:
+        lobby = ClosedLobby(ground)
+        reader, writer = await lobby.join(said)
+        others = [await lobby.join() for _ in range(10)]
+        unread_bytes = writer.transport.get_write_buffer_size()
+        lobby.let_in()
+        with contextlib.suppress(ConnectionResetError):
+            assert b" 431 " in await asyncio.wait_for(reader.read(), 10)
+        for one in (writer, *(other for _, other in others)):
+            one.transport.abort()
+
+    assert unread_bytes > len(said) // 2
