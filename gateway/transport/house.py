@@ -158,7 +158,8 @@ class House:
 
 
 def _prove(device: Device) -> bool:
-    device.prove()
+    if device.proof is not None:
+        device.proof.ping()
     return False
 
 
