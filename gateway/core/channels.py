@@ -262,4 +262,4 @@ def _leave(session: Session, attachment: Attachment) -> None:
 
 
 def _attached(session: Session) -> Mapping[str, Attachment]:
-    return session.terms.hub.attached_to(session.outlet)
+    return session.terms.hub.attachments.of(session.outlet)

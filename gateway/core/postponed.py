@@ -68,7 +68,7 @@ class Postponed:
         self._waiting[wire_name] = (message, now + PATIENCE_SECONDS, is_begun)
         if not self._is_waiting:
             self._is_waiting = True
-            self._session.terms.hub.wait_for_tail(self, self._retry)
+            self._session.terms.hub.waiting.add(self, self._retry)
 
     def drop(self, wire_name: str) -> None:
         """Nobody waits for that one any more."""
@@ -77,7 +77,7 @@ class Postponed:
     def end(self) -> None:
         """Nobody waits for anything any more."""
         self._waiting.clear()
-        self._session.terms.hub.stop_waiting(self)
+        self._session.terms.hub.waiting.drop(self)
 
     def _retry(self, now: float) -> bool:
         """Answer what can be answered. Returns: whether nothing waits any more."""
