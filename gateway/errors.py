@@ -333,6 +333,10 @@ class KafkaUnavailable(BackendFault):
     """Kafka does not answer within its deadline."""
 
 
+class KafkaForbids(KafkaUnavailable):
+    """Kafka answers, and does not allow what is asked of it; only its operator changes that."""
+
+
 class PublishUnconfirmed(KafkaUnavailable):
     """Kafka has not acknowledged a publication in time; it may be stored all the same, so it is only safe to repeat with the same id."""
 

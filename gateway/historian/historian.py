@@ -177,9 +177,14 @@ class Historian:
         return {
             topic: life
             for topic, life in lives.items()
-            if topic in self._writer.retention.topics
-            and (not life.has_time_index or await self._cleanup.keeps_all(topic))
+            if topic in self._writer.retention.topics and (not life.has_time_index or await self._keeps_all(topic))
         }
+
+    async def _keeps_all(self, topic: str) -> bool:
+        try:
+            return await self._cleanup.cleanup_of(topic) == "keeps"
+        except KafkaUnavailable:
+            return False  # it is asked again at the next look
 
     async def _drop_thinned(self) -> None:
         """What was written of a topic that is compacted since may not go on: what comes next may have holes."""

@@ -14,10 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from gateway.core.life import RECREATED
 from gateway.errors import ContinuityLost
 from gateway.settings import KafkaSettings
-from gateway.stream.cleanup import CleanupWatch
+from gateway.stream.cleanup import Cleanup, CleanupWatch
 from gateway.stream.reader import Partition, Reader
 from gateway.stream.topics import TopicLife, Topics
 
+UNPROVABLE: Mapping[Cleanup, str] = {
+    "compacts": "the topic behind this channel is compacted, so its past cannot be proven; load the state anew",
+    "untold": "Kafka may not tell whether the topic behind this channel is compacted, so its past cannot be proven; "
+    "load the state anew",
+}
 LOOK_SECONDS = 1.0  # a topic that is recreated within this is noticed by the tail, which tells everybody
 
 
@@ -57,10 +62,9 @@ class Past:
             if facts is None or (facts.topic_id, facts.partitions) != (life.topic_id, life.partitions):
                 raise ContinuityLost(RECREATED)
             self._seen_at[topic, generation] = time.monotonic()
-        if not await self._cleanup.keeps_all(topic):
-            raise ContinuityLost(
-                "the topic behind this channel is compacted, so its past cannot be proven; load the state anew"
-            )
+        cleanup = await self._cleanup.cleanup_of(topic)
+        if cleanup != "keeps":
+            raise ContinuityLost(UNPROVABLE[cleanup])
 
     async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """

@@ -14,14 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
-from gateway.errors import KafkaUnavailable
+from gateway.errors import KafkaForbids, KafkaUnavailable
 from gateway.settings import KafkaSettings
 from gateway.stream.connection import librdkafka_arguments
 
 _T = TypeVar("_T")
+# As long as the broker is as it is, asking again changes nothing.
+_FORBIDDEN = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.UNSUPPORTED_VERSION,
+    KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  # public, by its documentation
+}
 EMBEDDED_CLUSTER = "mockCluster"  # how librdkafka's in-process listener calls itself; it cannot describe topics
 
 
@@ -108,6 +115,7 @@ class Topics:
         Effective settings of topics that exist.
 
         Raises:
+            KafkaForbids: If this user may not know, or the broker cannot tell.
             KafkaUnavailable: If no broker answers in time.
         """
         wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -129,7 +137,11 @@ class Topics:
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-        except (KafkaException, TimeoutError) as error:
+        except TimeoutError as error:
+            raise KafkaUnavailable(f"Kafka does not answer: {error}") from None
+        except KafkaException as error:
+            if error.args[0].code() in _FORBIDDEN:
+                raise KafkaForbids(f"Kafka does not allow it: {error.args[0].str()}") from None
             raise KafkaUnavailable(f"Kafka does not answer: {error}") from None
 
     def _look(self, names: list[str]) -> dict[str, TopicFacts]:

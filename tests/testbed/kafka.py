@@ -60,6 +60,7 @@ class KafkaBroker:
         node_id: Which of *voters* it is.
         voters: Controller ports by node id; alone by default.
         cluster_id: The same for all of a cluster.
+        settings: Of server.properties, besides those that every test wants.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class KafkaBroker:
         node_id: int = 1,
         voters: Mapping[int, int] | None = None,
         cluster_id: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         if not any(JARS.glob("kafka_2.13-*.jar")):
             raise FileNotFoundError("Kafka's jars are missing: call `make test`, or `make .testbed/kafka.stamp`")
@@ -76,6 +78,7 @@ class KafkaBroker:
         self.port = free_port()
         self._directory = directory
         self._voters = voters or {node_id: free_port()}
+        self._own_settings = settings or {}
         self._cluster_id = cluster_id or new_cluster_id()
         self._process: Process | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -160,6 +163,7 @@ class KafkaBroker:
             "transaction.state.log.min.isr": in_sync,
             "share.coordinator.state.topic.replication.factor": replicas,
             "share.coordinator.state.topic.min.isr": in_sync,
+            **self._own_settings,
         }
 
     def _format(self) -> None:

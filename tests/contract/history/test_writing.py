@@ -107,10 +107,15 @@ async def test_who_had_the_lease_before_redis_forgot_it_has_it_no_longer(writer:
 async def test_a_lease_ends_by_itself(writer: HistoryWriter, redis: Client) -> None:
     """Its holder may be dead."""
     short = HistoryWriter(redis, TIMEOUT_SECONDS, RETENTION, 0.05)
-    await begin(short)
+    short.token = writer.token
+    other = HistoryWriter(redis, TIMEOUT_SECONDS, RETENTION, LEASE_SECONDS)
+    await begin(writer)
+    assert not (await other.take(PLACE))[0]
+
+    await write(short, Step(PLACE, 0, 0, []))
 
     async with asyncio.timeout(5):
-        while not (await writer.take(PLACE))[0]:
+        while not (await other.take(PLACE))[0]:
             await asyncio.sleep(0.01)
 
 
