@@ -33,7 +33,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 20, MAX_SAMPLES = 4 << 20, EVENTS = 512, SERIAL_BYTES = 64, MAX_OPEN_SECONDS = 100 };
+#include "received.h"
+
+enum { BUFFER_BYTES = 1 << 20, EVENTS = 512, SERIAL_BYTES = 64, MAX_OPEN_SECONDS = 100 };
 enum state { IDLE, UPGRADING, OPEN, READY, GONE };
 
 struct client {
@@ -51,8 +53,7 @@ static struct client *clients;
 static uint32_t known, opened, settled, failed, wanted, ahead, expected;
 static int epoll_fd, port, sources;
 static uint8_t *buffer;
-static uint32_t *samples;
-static uint64_t sampled, messages, message_bytes, first_ns, last_ns, now_ns;
+static uint64_t now_ns;
 
 static uint64_t clock_ns(void) {
     struct timespec now;
@@ -161,22 +162,10 @@ static void go_on(void) {
     }
 }
 
-static void sample(const uint8_t *payload, size_t length) {
-    const uint8_t *end = payload + length, *at = memmem(payload, length, "at_ns", 5);
-    if (at == NULL || sampled == MAX_SAMPLES) return;
-    while (at < end && (*at < '0' || *at > '9')) at++;
-    uint64_t sent_ns = 0;
-    while (at < end && *at >= '0' && *at <= '9') sent_ns = sent_ns * 10 + (uint64_t)(*at++ - '0');
-    samples[sampled++] = (uint32_t)((now_ns - sent_ns) / 1000);
-}
-
 static void take_data(struct client *client, const uint8_t *payload, size_t length) {
     note_serial(client, payload, length);
     if (client->state == READY) {
-        if (messages++ == 0) first_ns = now_ns;
-        message_bytes += length;
-        last_ns = now_ns;
-        sample(payload, length);
+        count_message(payload, length, now_ns);
         return;
     }
     if (++client->frames == 1 && client->first_frames_bytes) send_first_frames(client);
@@ -260,21 +249,6 @@ static int turn(int wait_ms) {
     return has_command;
 }
 
-static int by_size(const void *one, const void *other) {
-    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
-    return (a > b) - (a < b);
-}
-
-static uint32_t percentile(double share) {
-    return sampled ? samples[(uint64_t)((double)(sampled - 1) * share)] : 0;
-}
-
-static void report(void) {
-    qsort(samples, sampled, sizeof *samples, by_size);
-    printf("{\"messages\":%lu,\"bytes\":%lu,\"seconds\":%.6f,\"samples\":%lu,\"p50_us\":%u,\"p99_us\":%u,\"p999_us\":%u,\"max_us\":%u}\n",
-        messages, message_bytes, (double)(last_ns - first_ns) / 1e9, sampled, percentile(0.5), percentile(0.99), percentile(0.999), percentile(1));
-}
-
 static void open_more(uint32_t count) {
     uint64_t began = clock_ns();
     wanted = opened + count > known ? known : opened + count;
@@ -289,7 +263,7 @@ static void open_more(uint32_t count) {
 static void await(uint64_t count, double seconds) {
     uint64_t until = clock_ns() + (uint64_t)(seconds * 1e9);
     while (messages < count && clock_ns() < until) turn(100);
-    printf("{\"messages\":%lu,\"seconds\":%.6f}\n", messages, (double)(last_ns - first_ns) / 1e9);
+    printf("{\"messages\":%lu,\"seconds\":%.6f}\n", messages, receiving_seconds());
 }
 
 static void close_all(void) {
@@ -325,7 +299,7 @@ static void obey(const char *line) {
             for (uint32_t i = 0; i < opened; i++) clients[i].frames = 0;
             opened = 0;
         }
-        messages = message_bytes = sampled = first_ns = last_ns = 0;
+        forget_received();
         printf("{}\n");
     }
     fflush(stdout);
@@ -336,7 +310,7 @@ int main(int count, char **arguments) {
     port = atoi(arguments[1]);
     sources = atoi(arguments[3]);
     buffer = malloc(BUFFER_BYTES);
-    samples = malloc(MAX_SAMPLES * sizeof *samples);
+    prepare_counting();
     epoll_fd = epoll_create1(0);
     read_plan(arguments[2]);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};

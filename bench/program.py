@@ -17,9 +17,10 @@ BUILD = ROOT / ".testbed" / "bench"
 
 
 def compiled(name: str) -> Path:
-    """The program of *name*.c, compiled anew if its source is younger."""
+    """The program of *name*.c, compiled anew if its source or a header is younger."""
     source, program = SOURCES / f"{name}.c", BUILD / name
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+    written_at = max(file.stat().st_mtime for file in (source, *SOURCES.glob("*.h")))
+    if not program.exists() or program.stat().st_mtime < written_at:
         BUILD.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)], check=True)
     return program

@@ -233,7 +233,7 @@ class Publisher:
             self._settle(submission, known or self._serials(publication, topic, where))
             return True
 
-        self._hub.wait_for_tail(submission, look)
+        self._hub.waiting.add(submission, look)
 
     def _serials(self, publication: Publication, topic: str, where: Placed) -> list[str | None]:
         """The positions of what was written; none where subscribers see only what services write back."""

@@ -159,7 +159,7 @@ class Tail:
         if time.monotonic() >= self._note_at:
             await self._note_positions(reader)
         else:
-            self._hub.settle(time.time())
+            self._hub.waiting.settle(time.time())
         await asyncio.sleep(0)  # what was written leaves before more is read
 
     async def _take(self, reader: Reader, partition: Partition, records: Sequence[Any], until: float) -> float:
@@ -196,7 +196,7 @@ class Tail:
                 for records in batches.values():
                     await self._take(reader, partition, records, time.monotonic() + TURN_SECONDS)
         reader.assign(self._progress.positions)
-        self._hub.settle(time.time())
+        self._hub.waiting.settle(time.time())
         return self._progress.positions != before
 
     async def _salvage(self, partition: Partition) -> None:
@@ -215,7 +215,7 @@ class Tail:
         self._note_at = time.monotonic() + NOTE_SECONDS
         for partition in list(self._progress.positions):
             await self._note_position(reader, partition)
-        self._hub.settle(time.time())
+        self._hub.waiting.settle(time.time())
 
     async def _note_position(self, reader: Reader, partition: Partition) -> None:
         position = await reader.position(partition)

@@ -72,7 +72,7 @@ class Occupancy:
     async def _count(self) -> dict[str, Metrics]:
         found: dict[str, Metrics] = {}
         seen = 0
-        for attached in self._hub.attached():
+        for attached in self._hub.attachments.by_outlet():
             seen += len(attached)
             for channel, modes in _modes(attached.values()).items():
                 found.setdefault(channel, Metrics()).add(modes)

@@ -72,7 +72,7 @@ class Following(NamedTuple):
 def mark(hub: Hub, outlet: Outlet) -> None:
     """Note what a PING that is written now will prove of each attachment."""
     sequence = hub.window.sequence
-    for attachment in hub.attached_to(outlet).values():
+    for attachment in hub.attachments.of(outlet).values():
         if attachment.group is not None:
             attachment.marked = sequence
         elif attachment.replay is None:
@@ -89,7 +89,7 @@ def confirm(session: Session, now: float) -> None:
         now: Seconds since the epoch.
     """
     window = session.terms.hub.window
-    for attachment in session.terms.hub.attached_to(session.outlet).values():
+    for attachment in session.terms.hub.attachments.of(session.outlet).values():
         marked, attachment.marked = attachment.marked, None
         if marked is None:
             continue
@@ -112,7 +112,7 @@ def settle(window: Window, attachment: Attachment) -> Position | None:
 def positions_of(session: Session) -> dict[str, str]:
     """Where a connection stands on each of its channels that it listens to, by the names that its client uses."""
     positions = dict(session.known)
-    for name, attachment in session.terms.hub.attached_to(session.outlet).items():
+    for name, attachment in session.terms.hub.attachments.of(session.outlet).items():
         position = settle(session.terms.hub.window, attachment) if attachment.flags & Flag.SUBSCRIBE else None
         if position is not None:
             positions[name] = str(position)

@@ -18,10 +18,10 @@ Source: PROTOCOL.md sections 4 and 5; RTL12 for what an app hears when its conti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 
 from gateway.core.attachment import Attachment, Outlet, attached_frame
+from gateway.core.attachments import Attachments
 from gateway.core.duplicates import Duplicates
 from gateway.core.entry import Entry
 from gateway.core.freshness import Freshness
@@ -30,11 +30,11 @@ from gateway.core.message import Extras, Message
 from gateway.core.replay import Catcher, Replay
 from gateway.core.rooms import Rooms
 from gateway.core.serial import Position, Serial
+from gateway.core.waiting import Waiting
 from gateway.core.window import Window
 from gateway.core.wire import Flag
 from gateway.errors import ContinuityLost, GatewayError
 
-_NOTHING: Mapping[str, Attachment] = MappingProxyType({})
 _TOO_SLOW = "this client read too slowly: messages it lacks are no longer kept; load the state anew"
 SERVE_BYTES = 65536  # handed to one outlet before the next one has its turn
 
@@ -46,22 +46,26 @@ class Hub:
     Args:
         window: What was read lately; the hub is its only writer.
         duplicates: Which ids were published lately; likewise.
+
+    Attributes:
+        attachments: Who is attached; the hub is their only writer.
+        waiting: What waits for the tail.
     """
 
     def __init__(self, window: Window, duplicates: Duplicates) -> None:
         self.window = window
         self.duplicates = duplicates
         self.freshness = Freshness(window)
+        self.attachments = Attachments()
+        self.waiting = Waiting()
         self.deliveries = 0
         self.messages = 0
         self.continuity_losses = 0
         self.catcher: Catcher | None = None
         self._rooms = Rooms()
         self._laggards = Laggards(window, self._rooms)
-        self._attached: dict[Outlet, dict[str, Attachment]] = {}
         self._is_delivering = False
         self._suspended_meanwhile: list[Outlet] = []
-        self._waiting: dict[object, Callable[[float], bool]] = {}
 
     # ------------------------------------------------------------------ the tail's side
 
@@ -117,22 +121,7 @@ class Hub:
         self.window.interrupt(topic, partition, next_offset, now)
         self._break_continuity(topic, "messages were deleted from Kafka before they were read; load the state anew")
 
-    def settle(self, now: float) -> None:
-        """Let attaches go on that waited for the tail to come as far as another edge was. Call after each batch."""
-        if self._waiting:
-            for key, retry in list(self._waiting.items()):
-                if retry(now):
-                    self._waiting.pop(key, None)
-
     # ------------------------------------------------------------------ the sessions' side
-
-    def wait_for_tail(self, key: object, retry: Callable[[float], bool]) -> None:
-        """Call *retry* after each batch of the tail until it returns True; *key* cancels it in `stop_waiting`."""
-        self._waiting[key] = retry
-
-    def stop_waiting(self, key: object) -> None:
-        """Forget what *key* waited for."""
-        self._waiting.pop(key, None)
 
     def join(self, attachment: Attachment, cursor: int, position: Position | None = None) -> None:
         """
@@ -145,7 +134,7 @@ class Hub:
             position: The same place in the log, where it is known; without it, who reads slower than the window
                 forgets cannot be helped.
         """
-        self._attached.setdefault(attachment.outlet, {})[attachment.wire_name] = attachment
+        self.attachments.add(attachment)
         if not attachment.flags & Flag.SUBSCRIBE:
             return
         if attachment.outlet.is_full:
@@ -181,20 +170,17 @@ class Hub:
         attachment.outlet.write(attached_frame(attachment, self.window, serial=serial, flags=Flag.RESUMED))
 
     def replay(self, replay: Replay) -> None:
-        """Attach from before the window: somebody else reads what is missing, and brings the attachment to `join`."""
+        """Attach from before the window, or go on: somebody else reads what is missing, and brings it to `join`."""
         attachment = replay.attachment
-        self._attached.setdefault(attachment.outlet, {})[attachment.wire_name] = attachment
+        self.attachments.add(attachment)
         attachment.replay = replay
         if self.catcher is not None:
             self.catcher.want(replay)
 
     def leave(self, attachment: Attachment) -> None:
         """Detach; idempotent."""
-        attached = self._attached.get(attachment.outlet, {})
-        if attached.pop(attachment.wire_name, None) is None:
+        if not self.attachments.remove(attachment):
             return
-        if not attached:
-            del self._attached[attachment.outlet]
         self.freshness.forget(attachment)
         if attachment.is_lagging:
             self._laggards.end(attachment)
@@ -210,20 +196,12 @@ class Hub:
         if self.catcher is not None:
             self.catcher.drop(replay)
 
-    def attached_to(self, outlet: Outlet) -> Mapping[str, Attachment]:
-        """The attachments of one outlet by the names its client uses."""
-        return self._attached.get(outlet, _NOTHING)
-
-    def attached(self) -> list[Mapping[str, Attachment]]:
-        """All attachments, outlet by outlet, as they are in this moment or later."""
-        return list(self._attached.values())
-
     def suspend(self, outlet: Outlet) -> None:
         """Stop handing frames to a full outlet: its attachments lag from here on."""
         if self._is_delivering:
             self._suspended_meanwhile.append(outlet)
             return
-        for attachment in self._attached.get(outlet, {}).values():
+        for attachment in self.attachments.of(outlet).values():
             if attachment.group is not None:
                 self._rooms.leave(attachment)
                 self._laggards.begin_now(attachment)
@@ -236,11 +214,12 @@ class Hub:
             Whether more is to come; then the caller calls again, once others had their turn.
         """
         lagging = []
-        for attachment in self._attached.get(outlet, {}).values():
+        for attachment in self.attachments.of(outlet).values():
             if attachment.is_lagging:
                 lagging.append(attachment)
             elif attachment.replay is not None and attachment.replay.is_paused:
-                self._go_on_replaying(attachment.replay)
+                attachment.replay.is_paused = False
+                self.replay(attachment.replay)
         for attachment in lagging:
             if outlet.is_full:
                 return False  # drained again, it comes back here
@@ -263,28 +242,12 @@ class Hub:
         else:
             self._rooms.join(attachment)
 
-    @property
-    def attachments(self) -> int:
-        """How many attachments there are."""
-        return sum(len(attached) for attached in self._attached.values())
-
-    @property
-    def lagging(self) -> int:
-        """How many of them lag."""
-        return sum(a.is_lagging for attached in self._attached.values() for a in attached.values())
-
-    @property
-    def replaying(self) -> int:
-        """How many are served from before the window."""
-        return sum(a.replay is not None for attached in self._attached.values() for a in attached.values())
-
     # ------------------------------------------------------------------ inside
 
     def _admit(self, entry: Entry, now: float) -> bool:
         """Take in a message that may be a copy or ephemeral. Returns: whether anybody is to get it."""
         message = entry.message
-        has_own_id = message.has_own_id(entry.topic, entry.partition, entry.offset)
-        is_copy = has_own_id and self.duplicates.is_copy(
+        is_copy = message.has_own_id(entry.topic, entry.partition, entry.offset) and self.duplicates.is_copy(
             entry.channel, message.copy_id, entry.serial, message.timestamp
         )
         if is_copy or message.is_ephemeral:
@@ -323,11 +286,6 @@ class Hub:
         self._laggards.end(attachment)
         self.replay(Replay(attachment, position, is_announced=True))
 
-    def _go_on_replaying(self, replay: Replay) -> None:
-        replay.is_paused = False
-        if self.catcher is not None:
-            self.catcher.want(replay)
-
     def _begin_anew(self, attachment: Attachment) -> None:
         """Who begins to listen, or ends it, stands where everybody stands now."""
         self.leave(attachment)
@@ -337,7 +295,5 @@ class Hub:
         self.join(attachment, self.window.sequence)
 
     def _break_continuity(self, topic: str, reason: str) -> None:
-        for attached in list(self._attached.values()):
-            for attachment in list(attached.values()):
-                if attachment.topic == topic:
-                    self.lose(attachment, ContinuityLost(reason))
+        for attachment in self.attachments.of_topic(topic):
+            self.lose(attachment, ContinuityLost(reason))

@@ -52,7 +52,7 @@ class LookedUp(NamedTuple):
 
 Found = Kept | GatewayError | None
 Settle = Callable[[Found, float], None]
-Answer = Callable[[ProtocolMessage, str, float, LookedUp], None]
+Answer = Callable[["Session", ProtocolMessage, str, float, LookedUp], None]
 
 
 class Cursors(Protocol):
@@ -116,8 +116,8 @@ class LookUps:
 
     Args:
         session: Whose.
-        answer: Called with the ATTACH, which then has the position that was found, its name, the time, and what else
-            is known of it; not after `drop` and `end`.
+        answer: Called with the session, the ATTACH, which then has the position that was found, its name, the time, and
+            what else is known of it; not after `drop` and `end`.
     """
 
     __slots__ = ("_answer", "_session", "_waiting")
@@ -156,9 +156,9 @@ class LookUps:
         has_own = bool(message.channel_serial)
         if isinstance(found, GatewayError):
             error = None if has_own and isinstance(found, StoreUnavailable) else found
-            self._answer(message, wire_name, now, LookedUp(error=error))
+            self._answer(self._session, message, wire_name, now, LookedUp(error=error))
         elif found is None or has_own:
-            self._answer(message, wire_name, now, LookedUp())
+            self._answer(self._session, message, wire_name, now, LookedUp())
         else:
             message = msgspec.structs.replace(message, channel_serial=found.serial)
-            self._answer(message, wire_name, now, LookedUp(is_begun=found.is_begun))
+            self._answer(self._session, message, wire_name, now, LookedUp(is_begun=found.is_begun))

@@ -10,16 +10,19 @@ Source: PROTOCOL.md section 4.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gateway.core.names import parse_channel_name
 from gateway.core.serial import parse_serial
-from gateway.core.terms import Terms
 from gateway.core.window import Window
 from gateway.core.wire import ProtocolMessage
 from gateway.errors import BadSerial
 
+if TYPE_CHECKING:
+    from gateway.core.session import Session
+
 PATIENCE_SECONDS = 3.0  # how far one edge may be behind another before a serial counts as forged
-Answer = Callable[[ProtocolMessage, str, float, bool], None]
+Answer = Callable[["Session", ProtocolMessage, str, float, bool], None]
 
 
 def must_wait(window: Window, topic: str, serial: str | None) -> bool:
@@ -39,14 +42,15 @@ class Postponed:
     What waits, by the names that the client uses.
 
     Args:
-        terms: The edge's; its hub calls after each batch of the tail.
-        answer: Called with the ATTACH, its name, the time and *is_begun* once it need not wait, or may no longer.
+        session: Whose; its hub calls after each batch of the tail.
+        answer: Called with the session, the ATTACH, its name, the time and *is_begun* once it need not wait, or may no
+            longer.
     """
 
-    __slots__ = ("_answer", "_is_waiting", "_terms", "_waiting")
+    __slots__ = ("_answer", "_is_waiting", "_session", "_waiting")
 
-    def __init__(self, terms: Terms, answer: Answer) -> None:
-        self._terms = terms
+    def __init__(self, session: Session, answer: Answer) -> None:
+        self._session = session
         self._answer = answer
         self._waiting: dict[str, tuple[ProtocolMessage, float, bool]] = {}
         self._is_waiting = False
@@ -64,7 +68,7 @@ class Postponed:
         self._waiting[wire_name] = (message, now + PATIENCE_SECONDS, is_begun)
         if not self._is_waiting:
             self._is_waiting = True
-            self._terms.hub.wait_for_tail(self, self._retry)
+            self._session.terms.hub.waiting.add(self, self._retry)
 
     def drop(self, wire_name: str) -> None:
         """Nobody waits for that one any more."""
@@ -73,7 +77,7 @@ class Postponed:
     def end(self) -> None:
         """Nobody waits for anything any more."""
         self._waiting.clear()
-        self._terms.hub.stop_waiting(self)
+        self._session.terms.hub.waiting.drop(self)
 
     def _retry(self, now: float) -> bool:
         """Answer what can be answered. Returns: whether nothing waits any more."""
@@ -81,10 +85,11 @@ class Postponed:
             if now < deadline and self._must_wait(message, wire_name):
                 continue
             if self._waiting.pop(wire_name, None) is not None:  # an answer may have been the session's last
-                self._answer(message, wire_name, now, is_begun)
+                self._answer(self._session, message, wire_name, now, is_begun)
         self._is_waiting = bool(self._waiting)
         return not self._is_waiting
 
     def _must_wait(self, message: ProtocolMessage, wire_name: str) -> bool:
-        source = self._terms.router.source_of(parse_channel_name(wire_name).name)
-        return source is not None and must_wait(self._terms.hub.window, source.topic, message.channel_serial)
+        terms = self._session.terms
+        source = terms.router.source_of(parse_channel_name(wire_name).name)
+        return source is not None and must_wait(terms.hub.window, source.topic, message.channel_serial)

@@ -192,7 +192,7 @@ class Edge:
             house.counts.loop_delay.observe(house.loop.time() - before - TICK_SECONDS)
             now = house.now()
             hub.window.evict(now)
-            hub.settle(now)
+            hub.waiting.settle(now)
             self._parts.publisher.sweep(now)
             hub.freshness.lags = {name: Lag(lag.records, round(lag.seconds * 1000)) for name, lag in tail.lag().items()}
             hub.freshness.look(int(now * 1000), tail.as_of_ms)

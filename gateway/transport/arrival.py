@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from auth.errors import AuthError, IssuerUnavailable
 from auth.principal import Principal
 from auth.verifier import Credentials, KeysNeeded
+from gateway.core.frames import protocol_frame
 from gateway.core.session import Session
 from gateway.core.wire import Action, ProtocolMessage, WireError
 from gateway.errors import (
@@ -74,7 +75,7 @@ class Arrival:
         except KeysNeeded:
             self._go_on_later(request, credentials)
         except (AuthError, GatewayError) as error:
-            device.refuse(error)
+            refuse(house, device, error)
         else:
             if request.resume is None:
                 self._open(principal, None, None)
@@ -124,10 +125,10 @@ class Arrival:
             principal = house.verifier.review(principal, house.now())  # it may have been revoked meanwhile
         except (AuthError, GatewayError) as refusal:
             self._settled()
-            device.refuse(refusal)
+            refuse(house, device, refusal)
         except TimeoutError:
             self._settled()
-            device.refuse(HandshakeTimeout("authentication took too long; connect again"))
+            refuse(house, device, HandshakeTimeout("authentication took too long; connect again"))
         else:
             self._settled()
             self._open(principal, found, error, is_recovery=request.is_recovery)
@@ -159,7 +160,7 @@ class Arrival:
         try:
             self._house.gate.welcome(principal.app_id, principal.client_id)
         except TooManyConnections as refusal:
-            self._device.refuse(refusal)
+            refuse(self._house, self._device, refusal)
             return
         drawn = secrets.token_urlsafe(ID_LETTERS + KEY_LETTERS + WORD_LETTERS)  # at once: each draw is a system call
         connection_id = drawn[:ID_LETTERS] if found is None else found.connection_id
@@ -174,10 +175,21 @@ class Arrival:
         device.open(session, error)
 
 
-def failure_message(error: GatewayError | AuthError) -> ProtocolMessage:
-    """ERROR, or DISCONNECTED where coming back at once is what helps."""
+def refuse(house: House, device: Device, error: GatewayError | AuthError) -> None:
+    """
+    Say why there is no connection, inside the socket: SDKs cannot read the status of a failed upgrade.
+
+    ERROR, or DISCONNECTED where coming back at once is what helps.
+    """
+    house.counts.refused(error.code)
+    if house.terms.note is not None:
+        house.terms.note("refuse", code=error.code, address=device.address)
+    if isinstance(error, AuthError):
+        house.counts.failed(error.reason)
     action = Action.DISCONNECTED if isinstance(error, (TransportFault, IssuerUnavailable)) else Action.ERROR
-    return ProtocolMessage(action=action, error=WireError(error.code, error.status, error.message))
+    told = ProtocolMessage(action=action, error=WireError(error.code, error.status, error.message))
+    device.write(protocol_frame(device.wire, told))
+    device.finish()
 
 
 def renew(house: House, device: Device, token: str) -> None:

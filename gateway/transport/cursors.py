@@ -185,7 +185,7 @@ class CursorLedger:
             return
         session, attachment = self._owned[place]
         hub = session.terms.hub
-        if hub.attached_to(session.outlet).get(attachment.wire_name) is not attachment:
+        if hub.attachments.of(session.outlet).get(attachment.wire_name) is not attachment:
             self.let_go(session, attachment)
             return
         position = settle(hub.window, attachment)

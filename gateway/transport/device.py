@@ -1,14 +1,13 @@
 """
 One WebSocket: bytes in, frames out, and nothing that waits.
 
-    in     websockets' sans-I/O parser, which exists only while a frame is under way
+    in     what comes is taken at once, see transport.intake
     out    frames are collected and leave when the turn of the loop ends, in one write
     full   over the high-water mark: the hub suspends this outlet, and reading stops too, so that a client
            that does not read cannot make the edge hold answers either
-    alive  something leaves for the client every beat; who is silent for too many beats is gone
-    proof  PINGs with numbers tell what has arrived, see transport.proof
+    proof  heartbeats, and PINGs with numbers: who is there and what has arrived, see transport.proof
 
-Source: RFC 6455; PROTOCOL.md sections 1 and 3; RTN23.
+Source: RFC 6455; PROTOCOL.md sections 1 and 3.
 """
 
 from __future__ import annotations
@@ -16,22 +15,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from websockets.frames import Frame, Opcode
-from websockets.protocol import SEND_EOF, Side
-from websockets.protocol import Protocol as FrameReader
-
-from auth.errors import AuthError
 from auth.principal import Principal
 from gateway.core.flow import Flow
-from gateway.core.frames import close_frame, protocol_frame
+from gateway.core.frames import close_frame
 from gateway.core.session import Session
 from gateway.core.wire import JSON, Format
 from gateway.errors import GatewayError
-from gateway.transport.arrival import Arrival, failure_message, renew
+from gateway.transport.arrival import Arrival, refuse
 from gateway.transport.gate import Admission
 from gateway.transport.handshake import Headers
-from gateway.transport.inbound import sole_frame
-from gateway.transport.inflow import MAX_UNMETERED_BYTES, NEVER_READ, meter
+from gateway.transport.inbound import FrameReader
+from gateway.transport.intake import take
 from gateway.transport.lifetime import watch_expiry
 from gateway.transport.proof import Proof
 from gateway.transport.way import Way, way_of
@@ -53,26 +47,24 @@ class Device(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_fragments",
         "_house",
-        "_is_closing",
         "_is_put_off",
         "_pending",
         "_pending_bytes",
-        "_proof",
-        "_reader",
-        "_silent_beats",
         "_transport",
-        "_unread_bytes",
         "admission",
         "arrival",
         "flow",
         "held_until",
+        "is_closing",
         "is_full",
         "opened_at",
+        "proof",
+        "reader",
         "received_frames",
         "renewal_of",
         "session",
+        "silent_beats",
         "wants_heartbeats",
         "wire",
         "written_bytes",
@@ -81,15 +73,12 @@ class Device(asyncio.Protocol):
     def __init__(self, house: House, **uvicorn: Any) -> None:
         self._house = house
         self._transport: asyncio.Transport | None = None
-        self._reader: FrameReader | None = None
-        self._unread_bytes = 0
-        self._fragments: tuple[Opcode, bytearray] | None = None
         self._pending: list[bytes] | None = None
         self._pending_bytes = 0
         self._is_put_off = False
-        self._is_closing = False
-        self._silent_beats = 0
-        self._proof: Proof | None = None
+        self.reader: FrameReader | None = None
+        self.proof: Proof | None = None
+        self.is_closing = False
         self.is_full = False
         self.held_until = 0.0
         self.flow: Flow | None = None
@@ -100,6 +89,7 @@ class Device(asyncio.Protocol):
         self.admission: Admission | None = None
         self.renewal_of: Principal | None = None
         self.opened_at = 0.0
+        self.silent_beats = 0
         self.received_frames = 0
         self.written_bytes = 0
 
@@ -110,9 +100,9 @@ class Device(asyncio.Protocol):
         self._transport = transport
         self.opened_at = self._house.loop.time()
         transport.set_write_buffer_limits(high=self._house.write_high_water_bytes)
-        self._proof = Proof(self._house, self)
+        self.proof = Proof(self._house, self)
         self._house.devices.add(self)
-        self._house.wheel.at(self.opened_at + self._house.beat_seconds, self._beat)
+        self._house.wheel.at(self.opened_at + self._house.beat_seconds, self.proof.beat)
         self.arrival = Arrival(self._house, self, transport)
         self.arrival.begin(query, headers)
 
@@ -146,16 +136,16 @@ class Device(asyncio.Protocol):
         if self.session is not None:
             self.session.disconnect(error)
         else:
-            self.refuse(error)
+            refuse(self._house, self, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, for whatever reason."""
         house = self._house
         house.devices.discard(self)
         house.gate.leave(self.admission)
-        self._transport = self._proof = None
+        self._transport = self.proof = None
         self._pending = None
-        self._reader = None
+        self.reader = None
         if self.arrival is not None:
             self.arrival.cancel()
             self.arrival = None
@@ -170,6 +160,30 @@ class Device(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client will send no more: nothing to wait for."""
         return False
+
+    # ------------------------------------------------------------------ in
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; whatever it is, it ends in frames, an answer or a close."""
+        self.silent_beats = 0
+        take(self._house, self, data)
+
+    def pause_reading(self) -> None:
+        """Leave what the client sends in the kernel for now."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, unless something else still holds it up."""
+        session = self.session
+        is_held_up = (
+            self.held_until
+            or self.is_full
+            or self.arrival is not None
+            or (session is not None and session.is_congested)
+        )
+        if self._transport is not None and not self._transport.is_closing() and not is_held_up:
+            self._transport.resume_reading()
 
     # ------------------------------------------------------------------ out
 
@@ -218,29 +232,27 @@ class Device(asyncio.Protocol):
             counts.written_bytes += size_bytes
             self.written_bytes += size_bytes
             transport.write(joined)
-            proof = self._proof
+            proof = self.proof
             if proof is not None and proof.is_idle:
                 proof.begin()
 
     def finish(self, code: int = 1000, reason: str = "") -> None:
         """Close the WebSocket after what was written; the TCP connection goes with the client's answer, or soon without it."""
-        if self._is_closing or self._transport is None:
+        if self.is_closing or self._transport is None:
             return
-        self._is_closing = True
+        self.is_closing = True
         self.write(close_frame(code, reason))
         self.flush()
         self._house.wheel.at(self._house.loop.time() + CLOSE_GRACE_SECONDS, self.abort)
 
-    def refuse(self, error: GatewayError | AuthError) -> None:
-        """Say why there is no connection, inside the socket: SDKs cannot read the status of a failed upgrade."""
-        house = self._house
-        house.counts.refused(error.code)
-        if house.terms.note is not None:
-            house.terms.note("refuse", code=error.code, address=self.address)
-        if isinstance(error, AuthError):
-            house.counts.failed(error.reason)
-        self.write(protocol_frame(self.wire, failure_message(error)))
-        self.finish()
+    def hang_up(self) -> None:
+        """The client has closed the WebSocket, or sent what is none: the TCP connection goes after what was written."""
+        if self._transport is None:
+            return
+        self.is_closing = True
+        self.flush()
+        self._transport.close()
+        self._house.wheel.at(self._house.loop.time() + CLOSE_GRACE_SECONDS, self.abort)
 
     def pause_writing(self) -> None:
         """The client does not read: it lags from here on."""
@@ -259,23 +271,6 @@ class Device(asyncio.Protocol):
         """Get what it lacks, a share in each turn of the loop."""
         self._house.pump.add(self)
 
-    def pause_reading(self) -> None:
-        """Leave what the client sends in the kernel for now."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on, unless something else still holds it up."""
-        session = self.session
-        is_held_up = (
-            self.held_until
-            or self.is_full
-            or self.arrival is not None
-            or (session is not None and session.is_congested)
-        )
-        if self._transport is not None and not self._transport.is_closing() and not is_held_up:
-            self._transport.resume_reading()
-
     def abort(self, _now: float = 0.0) -> None:
         """End the connection now; what was not sent yet is not sent any more."""
         if self._transport is not None:
@@ -284,136 +279,16 @@ class Device(asyncio.Protocol):
     # ------------------------------------------------------------------ whether the client is there
 
     @property
+    def is_open(self) -> bool:
+        """Whether the socket is there, and nobody has begun to close it."""
+        return self._transport is not None and not self.is_closing
+
+    @property
     def is_serving(self) -> bool:
         """Whether there is a session on an open socket."""
-        return self._transport is not None and self.session is not None and not self._is_closing
-
-    def prove(self) -> None:
-        """Send the PING that proves what was written so far."""
-        if self._proof is not None:
-            self._proof.ping()
+        return self.session is not None and self.is_open
 
     @property
     def way(self) -> Way | None:
         """What the kernel knows of the way to the client."""
         return None if self._transport is None else way_of(self._transport)
-
-    def _beat(self, now: float) -> None:
-        """Tell the client that the edge is there, and see whether the client is."""
-        if self._transport is None or self._is_closing:
-            return
-        house, proof = self._house, self._proof
-        is_slow = self.is_full or (proof is not None and proof.is_slow)
-        self._silent_beats += 1
-        if self._silent_beats > (house.stalled_beats if is_slow else house.silent_beats):
-            house.counts.timed_out += 1
-            self._transport.abort()
-            return
-        if proof is not None and self.session is not None and not self.is_full:
-            proof.beat()
-        self.watch_expiry()
-        house.wheel.at(now + house.beat_seconds, self._beat)
-
-    # ------------------------------------------------------------------ in
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came; whatever it is, it ends in frames, an answer or a close."""
-        self._silent_beats = 0
-        reader = self._reader
-        if reader is None:
-            sole = sole_frame(data, self._house.max_frame_bytes)
-            if sole is not None:
-                self._take_sole(*sole)
-                meter(self._house, self, 1, len(data))
-                return
-            self._reader = self._new_reader()
-        for at in range(0, len(data), MAX_UNMETERED_BYTES):
-            self._parse(data[at : at + MAX_UNMETERED_BYTES])
-            if self._transport is None or self.held_until == NEVER_READ:
-                break
-
-    def _new_reader(self) -> FrameReader:
-        house = self._house
-        return FrameReader(Side.SERVER, max_size=house.max_frame_bytes, logger=house.frame_log)
-
-    def _parse(self, data: bytes) -> None:
-        """Read frames that came with others, or in parts."""
-        if self._reader is None:
-            self._reader = self._new_reader()
-        reader = self._reader
-        self._unread_bytes += len(data)
-        reader.receive_data(data)
-        frames = reader.events_received()
-        for frame in frames:
-            assert isinstance(frame, Frame)
-            self._unread_bytes -= _size(frame)
-            self._take(frame)
-        self._answer(reader)
-        if self._unread_bytes == 0 and reader.current_size is None:
-            self._reader = None
-        meter(self._house, self, len(frames), len(data))
-
-    def _take_sole(self, opcode: Opcode, payload: bytes) -> None:
-        """Take what needs no parser, which is nearly everything that clients send."""
-        if opcode is not Opcode.PONG:
-            self._take_payload(opcode, payload)
-        elif self._proof is not None:
-            self._proof.answer(payload)
-
-    def _answer(self, reader: FrameReader) -> None:
-        """Pass on what the parser answers by itself: PONG, CLOSE and the end of the stream."""
-        for answer in reader.data_to_send():
-            if answer != SEND_EOF:
-                if not self._is_closing:
-                    self.write(answer)
-            elif self._transport is not None:
-                self._is_closing = True
-                self.flush()
-                self._transport.close()
-                self._house.wheel.at(self._house.loop.time() + CLOSE_GRACE_SECONDS, self.abort)
-
-    def _take(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._take_payload(opcode, bytes(frame.data))
-            else:
-                self._fragments = (opcode, bytearray(frame.data))
-        elif opcode is Opcode.CONT and self._fragments is not None:
-            first, collected = self._fragments
-            collected += frame.data
-            if frame.fin:
-                self._fragments = None
-                self._take_payload(first, bytes(collected))
-        elif opcode is Opcode.PONG and self._proof is not None:
-            self._proof.answer(bytes(frame.data))
-
-    def _take_payload(self, opcode: Opcode, payload: bytes) -> None:
-        if self._is_closing or self.session is None:
-            return
-        self.received_frames += 1
-        if opcode is Opcode.TEXT and not _is_utf8(payload):
-            self.finish(1007, "a text frame must be UTF-8")
-            return
-        try:
-            message = self.wire.decode(payload)
-        except GatewayError as error:
-            self.session.fail(error)
-            return
-        token = self.session.receive(message, self._house.now())
-        if token is not None:
-            renew(self._house, self, token)
-
-
-def _size(frame: Frame) -> int:
-    """Bytes of a client's frame on the wire, if its length was written in the shortest form (RFC 6455 section 5.2)."""
-    length = len(frame.data)
-    return length + (6 if length < 126 else 8 if length < 65536 else 14)
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -163,8 +163,8 @@ class House:
 
 
 def _prove(device: Device) -> bool:
-    device.prove()
-    device.flush()
+    if device.proof is not None:
+        device.proof.ping()
     return False
 
 

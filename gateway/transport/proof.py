@@ -1,5 +1,5 @@
 """
-Whether what was written to a device has arrived: a PING with a number, and what is made of its PONG.
+Whether a device is there, and what was written to it has arrived: a PING with a number, and what is made of its PONG.
 
     idle ──a write──▶ waiting ──confirm_after without another one, or confirm_every──▶ PING ──PONG──▶ idle, or waiting
                                                                                         │
@@ -7,10 +7,11 @@ Whether what was written to a device has arrived: a PING with a number, and what
             all acknowledged, so something between has taken it; or no ACK brings anything new: the transport is ended
             else the way is slow, or nobody reads: looked at again until the stall timeout
 
-One PING is under way at a time. The heartbeat's is one of them, but for a PONG that proves nothing new the silence
-timeout has more patience: a phone that sleeps misses nothing.
+Something leaves for the client every beat, and who is silent for too many beats is gone. One PING is under way at a
+time. The heartbeat's is one of them, but for a PONG that proves nothing new the silence timeout has more patience: a
+phone that sleeps misses nothing.
 
-Source: PROTOCOL.md section 3; RFC 6455 sections 5.5.2 and 5.5.3.
+Source: PROTOCOL.md section 3; RTN23; RFC 6455 sections 5.5.2 and 5.5.3.
 """
 
 from __future__ import annotations
@@ -91,18 +92,20 @@ class Proof:
             self._send(b"", now)
             self._look_at(self._deadline)
 
-    def beat(self) -> None:
-        """Tell the client that the edge is there; a PING that is under way is repeated, which proves what it proved."""
-        device = self._device
-        device.flush()  # so that the PING proves it, and is waited for
-        heartbeat = _HEARTBEAT[device.wire] if device.wants_heartbeats else b""
-        was_idle, self.is_idle = self.is_idle, False
-        if self._awaited:
-            device.write(heartbeat + ping_frame(self._awaited))
-            device.flush()
-        else:
-            self._send(heartbeat, self._house.loop.time())
-        self.is_idle = was_idle
+    def beat(self, now: float) -> None:
+        """Tell the client that the edge is there, and see whether the client is; the wheel calls it at each beat."""
+        device, house = self._device, self._house
+        if not device.is_open:
+            return
+        device.silent_beats += 1
+        if device.silent_beats > (house.stalled_beats if device.is_full or self.is_slow else house.silent_beats):
+            house.counts.timed_out += 1
+            device.abort()
+            return
+        if device.session is not None and not device.is_full:
+            self._send_heartbeat()
+        device.watch_expiry()
+        house.wheel.at(now + house.beat_seconds, self.beat)
 
     def answer(self, payload: bytes) -> None:
         """Take a PONG; one that nobody waits for means nothing (RFC 6455 section 5.5.3)."""
@@ -135,6 +138,19 @@ class Proof:
         device.write(before + ping_frame(self._awaited))
         device.flush()
         self._pinged_bytes = device.written_bytes
+
+    def _send_heartbeat(self) -> None:
+        """Write something for the client; a PING that is under way is repeated, which proves what it proved."""
+        device = self._device
+        device.flush()  # so that the PING proves it, and is waited for
+        heartbeat = _HEARTBEAT[device.wire] if device.wants_heartbeats else b""
+        was_idle, self.is_idle = self.is_idle, False
+        if self._awaited:
+            device.write(heartbeat + ping_frame(self._awaited))
+            device.flush()
+        else:
+            self._send(heartbeat, self._house.loop.time())
+        self.is_idle = was_idle
 
     def _rest(self) -> None:
         self.is_idle = True

@@ -35,7 +35,7 @@ def test_over_websockets(text: str) -> None:
         assert [answer["action"] for answer in answers] == ended, answers
         assert {answer["error"]["code"] for answer in answers} <= {40000, 40010, 40160, 40400}
 
-    assert bench.hub.attachments == 0
+    assert len(bench.hub.attachments) == 0
     assert bench.submitted.publications == []
 
 

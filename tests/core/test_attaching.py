@@ -87,7 +87,7 @@ def test_a_position_ahead_of_this_edge_waits_for_its_tail() -> None:
 
     for offset in (1, 2, 3):
         bench.say("account:1", offset)
-    bench.hub.settle(0.5)
+    bench.hub.waiting.settle(0.5)
     bench.outlet.have_turns(bench.hub)
 
     attached, message = bench.outlet.take()
@@ -104,7 +104,7 @@ def test_a_position_of_the_future_is_refused_when_patience_ends(serial: str) -> 
     bench.say("account:1", 0)
     assert bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial) == []
 
-    bench.hub.settle(PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
 
     (attached,) = bench.outlet.take()
     assert attached["error"]["code"] == 80012
@@ -116,7 +116,7 @@ def test_a_topic_that_is_not_read_yet_makes_attach_wait_then_try_again() -> None
     bench = Bench(is_read=False)
     bench.send(Action.ATTACH, 0.0, channel="account:1")
 
-    bench.hub.settle(PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
 
     (detached,) = bench.outlet.take()
     assert (detached["action"], detached["error"]["code"]) == (Action.DETACHED, 50003)

@@ -40,7 +40,7 @@ class Line(Bench):
         confirm(self.session, now)
 
     def attachment(self, channel: str = CHANNEL) -> Attachment:
-        return self.hub.attached_to(self.outlet)[channel]
+        return self.hub.attachments.of(self.outlet)[channel]
 
     def confirmed(self, channel: str = CHANNEL) -> str:
         return str(settle(self.hub.window, self.attachment(channel)))

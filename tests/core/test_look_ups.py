@@ -111,7 +111,7 @@ def test_what_only_began_on_an_edge_that_is_ahead_waits_for_the_tail() -> None:
     at_once = desk.find(Kept(serial_at(1), is_begun=True))
     desk.say(CHANNEL, 1)
     desk.say(CHANNEL, 2)
-    desk.hub.settle(0.0)
+    desk.hub.waiting.settle(0.0)
     desk.outlet.have_turns(desk.hub)
     attached, message = desk.outlet.take()
 
@@ -198,7 +198,7 @@ def test_redis_away_is_detached_so_that_the_sdk_tries_again() -> None:
     (answer,) = desk.find(AWAY)
 
     assert (answer["action"], answer["error"]["code"]) == (Action.DETACHED, 50003)
-    assert desk.hub.attachments == 0
+    assert len(desk.hub.attachments) == 0
 
 
 def test_who_listens_no_more_stands_where_it_was_known_to_be() -> None:
@@ -255,7 +255,7 @@ def test_who_detaches_meanwhile_is_not_attached_later() -> None:
 
     assert detached["action"] == Action.DETACHED
     assert desk.find(None) == []
-    assert desk.hub.attachments == 0
+    assert len(desk.hub.attachments) == 0
 
 
 def test_who_is_gone_meanwhile_is_not_attached_later() -> None:
@@ -264,7 +264,7 @@ def test_who_is_gone_meanwhile_is_not_attached_later() -> None:
     desk.session.over()
 
     assert desk.find(None) == []
-    assert desk.hub.attachments == 0
+    assert len(desk.hub.attachments) == 0
 
 
 def test_what_waits_counts_as_a_channel() -> None:

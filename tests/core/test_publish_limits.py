@@ -210,4 +210,4 @@ def test_who_is_told_detached_gets_nothing_more_on_that_channel() -> None:
     desk.bench.say("account:1", 0)
 
     assert outlet.take() == []
-    assert desk.bench.hub.attachments == 0
+    assert len(desk.bench.hub.attachments) == 0

@@ -291,7 +291,7 @@ class World:
             for client in self.clients:
                 if client.attachment is not None:
                     self.let_read(client)
-            if not self.hub.replaying:
+            if not self.hub.attachments.replaying:
                 return
             self.replay()
             self.ride()

@@ -143,7 +143,7 @@ def test_who_detaches_is_read_for_no_more() -> None:
 
     assert replay.is_over
     assert bench.catcher.dropped == [replay]
-    assert bench.hub.replaying == 0
+    assert bench.hub.attachments.replaying == 0
 
 
 def test_a_client_that_does_not_read_is_left_alone_until_it_has_read() -> None:
@@ -190,7 +190,7 @@ def test_a_loss_on_the_way_is_told_like_any_other() -> None:
     (attached,) = bench.outlet.take()
     assert (attached["action"], attached["error"]["code"]) == (Action.ATTACHED, 80006)
     assert bench.hub.continuity_losses == 1
-    assert bench.hub.replaying == 0
+    assert bench.hub.attachments.replaying == 0
 
 
 def test_what_cannot_be_known_now_is_asked_again_with_the_same_position() -> None:
@@ -203,7 +203,7 @@ def test_what_cannot_be_known_now_is_asked_again_with_the_same_position() -> Non
 
     (detached,) = bench.outlet.take()
     assert (detached["action"], detached["error"]["code"]) == (Action.DETACHED, 50003)
-    assert bench.hub.attachments == 0
+    assert len(bench.hub.attachments) == 0
 
 
 def test_a_topic_that_is_recreated_meanwhile_ends_it() -> None:

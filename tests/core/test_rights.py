@@ -79,7 +79,7 @@ def test_an_attach_that_waits_is_judged_when_it_is_answered(change: Any) -> None
     bench.outlet.take()
     for offset in range(6):
         bench.say("account:2", offset)
-    bench.hub.settle(0.0)
+    bench.hub.waiting.settle(0.0)
 
     (error,) = bench.outlet.take()
     assert (error["channel"], error["error"]["code"]) == ("account:2", 40160)
@@ -103,7 +103,7 @@ def test_a_backlog_stops_where_it_is(change: Any) -> None:
     bench.outlet.have_turns(bench.hub)
 
     assert bench.outlet.take() == []
-    assert bench.hub.attachments == bench.hub.lagging == 0
+    assert len(bench.hub.attachments) == bench.hub.attachments.lagging == 0
 
 
 @each_way

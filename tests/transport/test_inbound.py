@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,11 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
-from gateway.transport.inbound import sole_frame
+from gateway.transport.inbound import FrameReader, sole_frame
 from tests.transport.raw import frame
 
 MAX_BYTES = 70_000
+LOG = logging.getLogger(__name__)
 
 
 def parsed(data: bytes) -> list[Frame]:
@@ -71,3 +74,60 @@ def test_what_is_read_without_a_parser_is_what_a_parser_reads(data: bytes) -> No
         frames = []
 
     assert [(one.opcode, bytes(one.data)) for one in frames] == [found]
+
+
+@given(cuts=st.lists(st.integers(min_value=1, max_value=60)))
+def test_however_a_stream_is_cut_the_same_is_read(cuts: list[int]) -> None:
+    """Section 5.4: fragments, with control frames between them."""
+    stream = (
+        frame(Opcode.TEXT, b"whole")
+        + frame(Opcode.BINARY, b"in ", fin=False)
+        + frame(Opcode.PING, b"p")
+        + frame(Opcode.CONT, b"", fin=False)
+        + frame(Opcode.PONG, b"12")
+        + frame(Opcode.CONT, b"parts")
+    )
+    reader = FrameReader(MAX_BYTES, LOG)
+    whole, frames, answers = [], 0, []
+
+    while stream:
+        size = cuts.pop() if cuts else len(stream)
+        read = reader.read(stream[:size])
+        stream = stream[size:]
+        whole += read.whole
+        frames += read.frames
+        answers += read.answers
+        assert not read.is_end
+
+    assert whole == [(Opcode.TEXT, b"whole"), (Opcode.PONG, b"12"), (Opcode.BINARY, b"in parts")]
+    assert frames == 6
+    assert answers == [b"\x8a\x01p"]
+    assert reader.is_at_rest
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(frame(Opcode.TEXT, b"ab")[:-1], id="half a frame"),
+        pytest.param(frame(Opcode.TEXT, b"ab", fin=False), id="half a message"),
+    ],
+)
+def test_a_reader_is_needed_while_more_must_come(data: bytes) -> None:
+    reader = FrameReader(MAX_BYTES, LOG)
+
+    assert reader.read(data).whole == []
+    assert not reader.is_at_rest
+
+
+@pytest.mark.parametrize(
+    "last",
+    [frame(Opcode.CLOSE, b"\x03\xe8"), frame(Opcode.TEXT, b"ab", masked=False)],
+    ids=["a close", "a frame without a mask"],
+)
+def test_nothing_is_read_after_a_close_or_a_breach(last: bytes) -> None:
+    """Sections 5.5.1 and 7.1.7."""
+    read = FrameReader(MAX_BYTES, LOG).read(frame(Opcode.TEXT, b"before") + last + frame(Opcode.TEXT, b"after"))
+
+    assert read.whole == [(Opcode.TEXT, b"before")]
+    assert read.is_end
+    assert [answer[0] for answer in read.answers] == [0x88]

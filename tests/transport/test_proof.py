@@ -105,7 +105,7 @@ async def test_a_quiet_connection_is_asked_once_and_then_left_in_peace() -> None
         await attached(raw)
         await answered_ping(raw)
         (device,) = ground.house.devices
-        await until(lambda: device._proof.is_idle)
+        await until(lambda: device.proof.is_idle)
         raw.close()
 
 
@@ -135,7 +135,7 @@ async def test_the_last_message_lost_on_a_quiet_channel_is_noticed_and_comes_wit
             await send(client, action=ATTACH, channel="account:1")
             serial = (await read_action(client, ATTACHED))["channelSerial"]
             (device,) = ground.house.devices
-            await until(lambda: device._proof.is_idle)
+            await until(lambda: device.proof.is_idle)
             proxy.swallow()
             ground.say("account:1", "the last one")
             async with asyncio.timeout(SOON_SECONDS):
@@ -179,7 +179,7 @@ async def test_a_way_on_which_nothing_is_acknowledged_is_lost() -> None:
         await attached(raw)
         await answered_ping(raw)
         (device,) = ground.house.devices
-        await until(lambda: device._proof.is_idle)
+        await until(lambda: device.proof.is_idle)
         _drop_all(opened)
         ground.say("account:1")
 
