@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.conftest import StartEdge
 from tests.e2e.revoking import ask, code_of, revoke, token_of
+from tests.testbed.batches import UndecodableName, produce_batch
 from tests.testbed.edge import EdgeProcess
 from tests.testbed.kafka import KafkaBroker
 from tests.testbed.records import Records
@@ -105,6 +106,23 @@ def test_an_edge_is_not_ready_before_it_knows_what_was_revoked(
         assert code_of(waiting, token_of("ada", "account:1")) is None
     finally:
         waiting.close()
+
+
+async def test_a_ruling_in_a_batch_that_cannot_be_decoded_holds(edge: StartEdge, topic: str, records: Records) -> None:
+    """A header's name that is not UTF-8 fails the whole batch in aiokafka; a ruling has no use for headers."""
+    rulings = records.make_topic(1, cleanup_policy="compact")
+    served = edge({"account": {"topic": topic}}, revocation={"topic": rulings})
+    ada, bob, good = (token_of(name, "account:1") for name in ("ada", "bob", "good"))
+
+    undecodable = [(b"{}", [(UndecodableName("x"), b"v")])]
+    await produce_batch(records.address, rulings, undecodable, key=b"revoke:bank:clientId:ada")
+    records.produce(rulings, [("revoke:bank:clientId:bob", "{}")])
+
+    for token in (ada, bob):
+        served.process.wait_until(lambda token=token: code_of(served, token) == 40141, "the ruling holds")  # type: ignore[misc]
+    assert code_of(served, good) is None
+    until_known(served)
+    assert served.metrics()[BROKEN] == 0
 
 
 async def test_many_who_are_let_go_under_load_get_nothing_more(

@@ -18,8 +18,10 @@ class UndecodableName(str):
         return b"\xff\xfe"
 
 
-async def produce_batch(address: str, topic: str, records: Sequence[tuple[bytes, Sequence[tuple[str, bytes]]]]) -> None:
-    """Write records of key ``a`` as one batch, built by aiokafka's Python, which asks a header's name for its bytes."""
+async def produce_batch(
+    address: str, topic: str, records: Sequence[tuple[bytes, Sequence[tuple[str, bytes]]]], *, key: bytes = b"a"
+) -> None:
+    """Write records of one key as one batch, built by aiokafka's Python, which asks a header's name for its bytes."""
     producer = AIOKafkaProducer(bootstrap_servers=address)
     await producer.start()
     try:
@@ -34,7 +36,7 @@ async def produce_batch(address: str, topic: str, records: Sequence[tuple[bytes,
             batch_size=16384,
         )
         for value, headers in records:
-            batch.append(key=b"a", value=value, timestamp=int(time.time() * 1000), headers=headers)
+            batch.append(key=key, value=value, timestamp=int(time.time() * 1000), headers=headers)
         await (await producer.send_batch(batch, topic, partition=0))
     finally:
         await producer.stop()
