@@ -1,5 +1,6 @@
 """
-Targets 7 and 8, in short: ten thousand connections that are only kept alive, then with joins and leaves among them.
+Targets 7 and 8: ten thousand connections that are only kept alive, and with joins and leaves among them, for a short
+while (`measure`) and for ten minutes (`measure_churn`).
 
 The loop's pauses are the gateway's own (lastmile_loop_delay_seconds), as the bound of the bucket that holds p99.9; a busy
 machine adds to them what it does elsewhere.
@@ -21,6 +22,8 @@ IDLE_SECONDS = 24.0  # two heartbeats of each connection
 JOINS_PER_SECOND = 200
 CHURN_SECONDS = 20.0
 GROUP = 20  # joins at once, ten times a second
+CHURN_MINUTES = 10
+MINUTE_SECONDS = 60
 BUCKET = 'lastmile_loop_delay_seconds_bucket{le="'
 
 
@@ -52,6 +55,28 @@ def measure(ground: Ground, scale: Scale) -> list[Figure]:
             at_most(20),
         ),
         Figure(0, f"growth of resident memory over {joins:,} joins and leaves", "MiB", growth),
+    ]
+
+
+def measure_churn(ground: Ground, scale: Scale) -> list[Figure]:
+    """Pauses, and memory in the last minute of that in the first, while others come and go all the time."""
+    gateway = ground.lastmile()
+    connections, minutes = scale.count(CONNECTIONS), max(2, scale.count(CHURN_MINUTES))
+    ground.crowd(gateway, account_names(connections)).open(connections)
+    joins = JOINS_PER_SECOND * MINUTE_SECONDS
+    before, resident = _buckets(gateway), []
+    for _ in Scale(repetitions=minutes, share=1.0).runs("churn, by the minute"):
+        crowd = ground.crowd(gateway, account_names(joins))
+        _come_and_go(crowd, joins)
+        crowd.close()
+        resident.append(resident_bytes(gateway.process.pid))
+    after = _buckets(gateway)
+    who = f"{connections:,} connections, {JOINS_PER_SECOND} joins and leaves a second for {minutes} minutes"
+    return [
+        Figure(8, f"{who}: loop pauses p99.9, at most", "ms", [_quantile_ms(before, after, 0.999)], at_most(20)),
+        Figure(0, f"{who}: the longest pause, at most", "ms", [_quantile_ms(before, after, 1)]),
+        Figure(8, f"{who}: memory at the end, of that after a minute", "", [resident[-1] / resident[0]], at_most(1.05)),
+        Figure(0, f"{who}: memory at the end", "MiB", [resident[-1] / 2**20]),
     ]
 
 
