@@ -236,13 +236,17 @@ class Tail:
             beginnings, ends = await reader.beginnings(partitions), await reader.ends(partitions)
             for partition in partitions:
                 if positions[partition] < beginnings[partition]:
-                    self._interrupt(partition, beginnings[partition])
+                    self._skip(partition, beginnings[partition])
             for topic in {partition[0] for partition in partitions if positions[partition] > ends[partition]}:
                 if topic in facts:
                     await self._lives.cut(reader, topic, facts[topic])
         reader.assign(self._progress.positions)
 
-    def _interrupt(self, partition: Partition, beginning: int) -> None:
+    def _skip(self, partition: Partition, beginning: int) -> None:
+        """Go on where the log begins; clients are told if they were to get what is gone."""
+        if beginning <= self._progress.served_from.get(partition, 0):
+            self._progress.move(partition, beginning, None)  # only ids were to be learned from it
+            return
         _log.error(
             "records were deleted before they were read, clients are told",
             extra={

@@ -145,6 +145,9 @@ class Lives:
         if has_time_index:
             starts = await self._offsets_back(reader, partitions, self._window_seconds)
             learn_from = await self._offsets_back(reader, partitions, self._window_seconds + REMEMBERED_SECONDS)
+            starts = {
+                at: max(start, learn_from[at]) for at, start in starts.items()
+            }  # records may be deleted meanwhile
         else:
             starts = await self._last_few(reader, partitions)
         life = _Life(topic, facts)
@@ -215,9 +218,10 @@ class Lives:
         Where that is all there is, it is the start of the log and not its first record: compaction leaves gaps before
         that, which are no losses.
         """
-        beginnings, ends = await reader.beginnings(partitions), await reader.ends(partitions)
+        ends = await reader.ends(partitions)
         since = await reader.offsets_since(partitions, int((time.time() - seconds) * 1000))
         oldest = await reader.offsets_since(partitions, 0)
+        beginnings = await reader.beginnings(partitions)  # at last: a log that was cut short meanwhile begins later
         return {
             at: beginnings[at] if since[at] == oldest[at] else ends[at] if (found := since[at]) is None else found
             for at in partitions
