@@ -222,7 +222,7 @@ def _look_ups_of(session: Session) -> LookUps:
 
 def _postponed_of(session: Session) -> Postponed:
     if session.postponed is None:
-        session.postponed = Postponed(session, _answer_at_last)
+        session.postponed = Postponed(session, _answer_at_last, _refuse_attach)
     return session.postponed
 
 

@@ -1,8 +1,10 @@
 """
 The ATTACHes of one session that wait for the tail.
 
-One whose serial is ahead of this edge waits until the tail has come as far as the edge that issued the serial, or the
-patience is spent and the serial is refused as one of the future. So does one whose topic is not being read yet.
+One whose serial is ahead of this edge waits until the tail has come as far as the edge that issued the serial. When the
+tail has read all that Kafka had as the client came, and that is not so far, the serial is one of the future and refused.
+An edge that is so far behind that it cannot tell sends the client away with its position. One whose topic is not being
+read yet waits too.
 
 Source: PROTOCOL.md section 4.
 """
@@ -10,19 +12,27 @@ Source: PROTOCOL.md section 4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.core.names import parse_channel_name
-from gateway.core.serial import parse_serial
+from gateway.core.serial import Serial, parse_serial
 from gateway.core.window import Window
 from gateway.core.wire import ProtocolMessage
-from gateway.errors import BadSerial
+from gateway.errors import BadSerial, GatewayError, NotInTime
 
 if TYPE_CHECKING:
     from gateway.core.session import Session
 
 PATIENCE_SECONDS = 3.0  # how far one edge may be behind another before a serial counts as forged
+MAX_PATIENCE_SECONDS = 8.0  # for an edge that is behind Kafka itself; SDKs give an attach up after ten
 Answer = Callable[["Session", ProtocolMessage, str, float, bool], None]
+Refuse = Callable[["Session", str, GatewayError], None]
+
+
+class _Waiting(NamedTuple):
+    message: ProtocolMessage
+    since: float
+    is_begun: bool
 
 
 def must_wait(window: Window, topic: str, serial: str | None) -> bool:
@@ -45,14 +55,16 @@ class Postponed:
         session: Whose; its hub calls after each batch of the tail.
         answer: Called with the session, the ATTACH, its name, the time and *is_begun* once it need not wait, or may no
             longer.
+        refuse: Called with the session, the name and the reason instead, if what to answer is still not known then.
     """
 
-    __slots__ = ("_answer", "_is_waiting", "_session", "_waiting")
+    __slots__ = ("_answer", "_is_waiting", "_refuse", "_session", "_waiting")
 
-    def __init__(self, session: Session, answer: Answer) -> None:
+    def __init__(self, session: Session, answer: Answer, refuse: Refuse) -> None:
         self._session = session
         self._answer = answer
-        self._waiting: dict[str, tuple[ProtocolMessage, float, bool]] = {}
+        self._refuse = refuse
+        self._waiting: dict[str, _Waiting] = {}
         self._is_waiting = False
 
     def __len__(self) -> int:
@@ -65,7 +77,7 @@ class Postponed:
         Args:
             is_begun: What is known of its position, see `core.look_ups`; for the answer.
         """
-        self._waiting[wire_name] = (message, now + PATIENCE_SECONDS, is_begun)
+        self._waiting[wire_name] = _Waiting(message, now, is_begun)
         if not self._is_waiting:
             self._is_waiting = True
             self._session.terms.hub.waiting.add(self, self._retry)
@@ -81,15 +93,38 @@ class Postponed:
 
     def _retry(self, now: float) -> bool:
         """Answer what can be answered. Returns: whether nothing waits any more."""
-        for wire_name, (message, deadline, is_begun) in list(self._waiting.items()):
-            if now < deadline and self._must_wait(message, wire_name):
+        for wire_name, waiting in list(self._waiting.items()):
+            topic = self._awaited_topic(waiting.message, wire_name)
+            is_known = topic is None or self._has_read(topic, waiting)
+            patience = PATIENCE_SECONDS if is_known else MAX_PATIENCE_SECONDS
+            if topic is not None and now < waiting.since + patience:
                 continue
-            if self._waiting.pop(wire_name, None) is not None:  # an answer may have been the session's last
-                self._answer(self._session, message, wire_name, now, is_begun)
+            if self._waiting.pop(wire_name, None) is None:
+                continue  # an answer was the session's last
+            if is_known:
+                self._answer(self._session, waiting.message, wire_name, now, waiting.is_begun)
+            else:
+                self._refuse(self._session, wire_name, NotInTime("this edge is behind Kafka; attach again"))
         self._is_waiting = bool(self._waiting)
         return not self._is_waiting
 
-    def _must_wait(self, message: ProtocolMessage, wire_name: str) -> bool:
+    def _awaited_topic(self, message: ProtocolMessage, wire_name: str) -> str | None:
+        """Whose reading it waits for; None if it need not wait."""
         terms = self._session.terms
         source = terms.router.source_of(parse_channel_name(wire_name).name)
-        return source is not None and must_wait(terms.hub.window, source.topic, message.channel_serial)
+        if source is None or not must_wait(terms.hub.window, source.topic, message.channel_serial):
+            return None
+        return source.topic
+
+    def _has_read(self, topic: str, waiting: _Waiting) -> bool:
+        """
+        Whether this edge has read all that Kafka had when the client came, so that nobody can have been given more.
+
+        It takes what Kafka says for as old as the moment in which it is read, which on a busy machine is later.
+        """
+        hub, serial = self._session.terms.hub, waiting.message.channel_serial
+        if hub.window.generation(topic) is None or not serial:
+            return True  # what to wait for is another thing
+        position = parse_serial(serial)
+        partition = position.partition if isinstance(position, Serial) else None
+        return hub.waiting.as_of_ms(topic, partition) >= (waiting.since + PATIENCE_SECONDS) * 1000

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+
+from gateway.core.freshness import AsOf
 
 Retry = Callable[[float], bool]
 
 
 class Waiting:
-    """Asked again after each batch of the tail."""
+    """
+    Asked again after each batch of the tail.
 
-    __slots__ = ("_retries",)
+    Attributes:
+        as_of_ms: Topic and partition → up to when the tail has read all that Kafka had; for ever, unless it is set.
+    """
+
+    __slots__ = ("_retries", "as_of_ms")
 
     def __init__(self) -> None:
+        self.as_of_ms: AsOf = _for_ever
         self._retries: dict[object, Retry] = {}
 
     def add(self, key: object, retry: Retry) -> None:
@@ -29,3 +38,7 @@ class Waiting:
             for key, retry in list(self._retries.items()):
                 if retry(now):
                     self._retries.pop(key, None)
+
+
+def _for_ever(_topic: str, _partition: int | None) -> int:
+    return sys.maxsize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.postponed import PATIENCE_SECONDS
+from gateway.core.postponed import MAX_PATIENCE_SECONDS, PATIENCE_SECONDS
 from gateway.core.serial import Front
 from gateway.core.wire import Action, Flag
 from tests.core.bench import LIFE, Bench, serial_at
@@ -109,6 +109,58 @@ def test_a_position_of_the_future_is_refused_when_patience_ends(serial: str) -> 
     (attached,) = bench.outlet.take()
     assert attached["error"]["code"] == 80012
     assert not attached["flags"] & Flag.RESUMED
+
+
+@pytest.mark.parametrize("serial", [serial_at(3), str(Front(LIFE, (4,)))])
+def test_an_edge_that_is_behind_kafka_itself_calls_no_position_one_of_the_future(serial: str) -> None:
+    """Another edge was quicker by more than the patience: the client keeps its position, and attaches again (RTL13b)."""
+    bench = Bench()
+    bench.say("account:1", 0)
+    bench.hub.waiting.as_of_ms = lambda _topic, _partition: int(PATIENCE_SECONDS * 1000) - 1
+    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial)
+
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+    answered_soon = bench.outlet.take()
+    bench.hub.waiting.settle(MAX_PATIENCE_SECONDS + 0.1)
+
+    (detached,) = bench.outlet.take()
+    assert answered_soon == []
+    assert (detached["action"], detached["error"]["code"]) == (Action.DETACHED, 50003)
+
+
+def test_an_edge_that_comes_after_its_patience_serves_all_the_same() -> None:
+    bench = Bench()
+    bench.say("account:1", 0)
+    bench.hub.waiting.as_of_ms = lambda _topic, _partition: 0
+    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial_at(2))
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+
+    for offset in (1, 2, 3):
+        bench.say("account:1", offset)
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.2)
+    bench.outlet.have_turns(bench.hub)
+
+    attached, message = bench.outlet.take()
+    assert attached["flags"] & Flag.RESUMED
+    assert message["channelSerial"] == serial_at(3)
+
+
+def test_what_kafka_had_when_the_client_came_was_read_and_the_position_is_one_of_the_future() -> None:
+    bench = Bench()
+    bench.say("account:1", 0)
+    asked: list[tuple[str, int | None]] = []
+
+    def as_of_ms(topic: str, partition: int | None) -> int:
+        asked.append((topic, partition))
+        return int(PATIENCE_SECONDS * 1000)
+
+    bench.hub.waiting.as_of_ms = as_of_ms
+    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial_at(99))
+    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+
+    (attached,) = bench.outlet.take()
+    assert attached["error"]["code"] == 80012
+    assert {partition for _, partition in asked} == {0}
 
 
 def test_a_topic_that_is_not_read_yet_makes_attach_wait_then_try_again() -> None:
