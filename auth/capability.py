@@ -49,6 +49,7 @@ MAX_CROSSED = 100  # patterns of one root; they are looked through one by one
 MAX_CACHED_LENGTH = 512  # of a text; so the cache holds a few megabytes at most
 _ALL = frozenset({"*"})
 _NONE: frozenset[str] = frozenset()
+_NOTHING: dict[str, list[str]] = {}  # crossed, in nearly every capability; never written to
 
 
 class Capability:
@@ -110,7 +111,7 @@ class Capability:
             if not operations:
                 continue
             joined = both.get(pattern, _NONE) | operations
-            both[pattern] = _ALL if "*" in joined else joined
+            both[pattern] = _ALL if "*" in joined else _one(joined)
             if len(both) > 2 * MAX_PATTERNS:
                 raise CapabilityDenied("too_many_patterns")
         return Capability(both)
@@ -132,7 +133,7 @@ class Capability:
         """What its patterns begin with, up to the first colon and without a qualifier; ``*`` for any."""
         if self._first_segments is None:
             names = (pattern.rpartition("]")[2] for pattern in self._allowed)
-            self._first_segments = frozenset(name.partition(":")[0] for name in names)
+            self._first_segments = _one(frozenset(name.partition(":")[0] for name in names))
         return self._first_segments
 
     def _shared(self, others: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, frozenset[str]]]:
@@ -219,7 +220,7 @@ def _by_root(patterns: Iterable[str]) -> dict[str, list[str]]:
         root = root_of(pattern) if "*:" in pattern else None
         if root is not None:
             crossed.setdefault(root, []).append(pattern)
-    return crossed
+    return crossed or _NOTHING
 
 
 def _pattern(pattern: object) -> str:
@@ -234,7 +235,13 @@ def _operations(operations: object) -> frozenset[str]:
     collected = list(operations)
     if not collected or not all(isinstance(o, str) and o in OPERATIONS for o in collected):
         raise CapabilityMalformed("capability")
-    return _ALL if "*" in collected else frozenset(collected)
+    return _ALL if "*" in collected else _one(frozenset(collected))
+
+
+@lru_cache(maxsize=256)
+def _one(names: frozenset[str]) -> frozenset[str]:
+    """The same object for all that are equal: each connection has two of 216 bytes, and nearly all have the same."""
+    return names
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
