@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from random import Random
 
 from tests.chaos.books import Books
@@ -202,23 +203,25 @@ class Faults:
         self._books.truth.name_life(topic_of("reborn"), 0, self._generation)
 
     async def _new_generation(self) -> str:
-        """Wait until every edge that is up shows another generation."""
-        generation = self._generation
+        """Wait until every edge that is up shows another generation, and one of them has."""
+        shown: str | None = None
         async with asyncio.timeout(DEADLINE_SECONDS):
-            for edge in self._ground.fleet.edges:
-                while edge in self._ground.fleet.up:
-                    try:
-                        generation = await self._generation_at(edge.port)
-                    except (OSError, TimeoutError):
-                        continue
-                    if generation != self._generation:
-                        break
-                    await asyncio.sleep(LOOK_SECONDS)
-            while generation == self._generation:  # all of them were killed in this moment
+            while shown is None:
+                for edge in self._ground.fleet.edges:
+                    shown = await self._shown_anew(edge) or shown
                 await asyncio.sleep(LOOK_SECONDS)
-                generation = await self._new_generation()
-        self._generation = generation
-        return generation
+        self._generation = shown
+        return shown
+
+    async def _shown_anew(self, edge: EdgeProcess) -> str | None:
+        """The generation that an edge shows, once it is another; None if it is down."""
+        while edge in self._ground.fleet.up:
+            with suppress(OSError, TimeoutError):
+                generation = await self._generation_at(edge.port)
+                if generation != self._generation:
+                    return generation
+            await asyncio.sleep(LOOK_SECONDS)
+        return None
 
     async def _generation_at(self, port: int) -> str:
         return await generation_at(port, "reborn:nobody", self._ground.token)

@@ -116,7 +116,7 @@ class RedisCluster:
         self.nodes = [
             RedisServer(
                 directory / str(number),
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", str(bus_port)],
+                ["--cluster-enabled", "yes", "--cluster-node-timeout", "15000", "--cluster-port", str(bus_port)],
             )
             for number, bus_port in enumerate(self._bus_ports)
         ]
