@@ -95,9 +95,10 @@ class Postponed:
         """Answer what can be answered. Returns: whether nothing waits any more."""
         for wire_name, waiting in list(self._waiting.items()):
             topic = self._awaited_topic(waiting.message, wire_name)
+            if topic is not None and now < waiting.since + PATIENCE_SECONDS:
+                continue
             is_known = topic is None or self._has_read(topic, waiting)
-            patience = PATIENCE_SECONDS if is_known else MAX_PATIENCE_SECONDS
-            if topic is not None and now < waiting.since + patience:
+            if not is_known and now < waiting.since + MAX_PATIENCE_SECONDS:
                 continue
             if self._waiting.pop(wire_name, None) is None:
                 continue  # an answer was the session's last

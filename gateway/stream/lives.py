@@ -145,9 +145,8 @@ class Lives:
         if has_time_index:
             starts = await self._offsets_back(reader, partitions, self._window_seconds)
             learn_from = await self._offsets_back(reader, partitions, self._window_seconds + REMEMBERED_SECONDS)
-            starts = {
-                at: max(start, learn_from[at]) for at, start in starts.items()
-            }  # records may be deleted meanwhile
+            # Records may have been deleted between the two: nothing is served from before where reading begins.
+            starts = {at: max(start, learn_from[at]) for at, start in starts.items()}
         else:
             starts = await self._last_few(reader, partitions)
         life = _Life(topic, facts)
