@@ -5,8 +5,9 @@ From a publication to its acknowledgement.
           ╰─▶ lane (by key: what has one key stays in order) ─▶ Kafka ─▶ serials
                                                                   ╰─▶ may be a copy: first see what the tail reads there
 
-What waits too long is answered with 50003; what waits all together is bounded in bytes. A publication that was answered
-so may be stored all the same: whoever repeats it with the same id gets it delivered once.
+What waits too long for Kafka is answered with 50003; what waits all together is bounded in bytes. A publication that was
+answered so may be stored all the same: whoever repeats it with the same id gets it delivered once. What Kafka has, and
+waits too long for the tail, is acknowledged without serials: they may be those of a copy that nobody gets.
 
 Source: PROTOCOL.md section 5; RTN7, RTN19a, RSL1k.
 """
@@ -32,21 +33,27 @@ from gateway.stream.producer import Placed, Producer
 
 _log = logging.getLogger("gateway.publisher")
 LANES = 64
-TAIL_PATIENCE_SECONDS = 2.0
 RETRY_SECONDS = 0.2
 UNCONFIRMED = "Kafka has not acknowledged this; publish it again with the same id"
 Settle = Callable[[Outcome], None]
 
 
 class _Submission:
-    """A publication on its way."""
+    """
+    A publication on its way.
 
-    __slots__ = ("_settle", "deadline", "publication")
+    Attributes:
+        deadline: When it is answered at the latest, in seconds since the epoch.
+        if_late: With what.
+    """
+
+    __slots__ = ("_settle", "deadline", "if_late", "publication")
 
     def __init__(self, publication: Publication, settle: Settle, now: float, timeout_seconds: float) -> None:
         self.publication = publication
         self._settle: Settle | None = settle
         self.deadline = now + timeout_seconds
+        self.if_late: Outcome = PublishUnconfirmed(UNCONFIRMED)
 
     @property
     def is_settled(self) -> bool:
@@ -137,7 +144,7 @@ class Publisher:
         while waiting and (waiting[0].is_settled or waiting[0].deadline <= now):
             submission = waiting.popleft()
             if not submission.is_settled:
-                self._settle(submission, PublishUnconfirmed(UNCONFIRMED))
+                self._settle(submission, submission.if_late)
 
     async def stop(self, timeout_seconds: float) -> None:
         """Wait for what is under way, so long at most."""
@@ -222,12 +229,10 @@ class Publisher:
         topic = publication.source.topic
         generation = self._hub.window.generation(topic) or ""
         last = Serial(generation, where.partition, where.offset + len(publication.records) - 1)
-        deadline: float | None = None
+        submission.if_late = [None] * len(publication.records)
 
-        def look(now: float) -> bool:
-            nonlocal deadline
-            deadline = deadline or now + TAIL_PATIENCE_SECONDS
-            if now < deadline and self._hub.window.is_ahead(topic, last):
+        def look(_now: float) -> bool:
+            if not submission.is_settled and self._hub.window.is_ahead(topic, last):
                 return False
             known = self._known_serials(publication)
             self._settle(submission, known or self._serials(publication, topic, where))

@@ -24,6 +24,9 @@ class Waiting:
         self.as_of_ms: AsOf = _for_ever
         self._retries: dict[object, Retry] = {}
 
+    def __len__(self) -> int:
+        return len(self._retries)
+
     def add(self, key: object, retry: Retry) -> None:
         """Call *retry* with the time after each batch until it returns True; *key* cancels it in `drop`."""
         self._retries[key] = retry
