@@ -29,6 +29,7 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100
 hypothesis.settings.load_profile("lastmile")
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw") or None  # its number
+UNHURRIED = {"broker.session.timeout.ms": "60000"}  # of a broker that nobody kills: a stall of the machine is no death
 MakeTopic = Callable[..., str]
 Produce = Callable[..., None]
 StartEdge = Callable[..., EdgeProcess]
@@ -41,7 +42,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+    with KafkaBroker(tmp_path_factory.mktemp("kafka"), settings=UNHURRIED) as broker:
         warm_up(broker.address)
         yield broker.address
 

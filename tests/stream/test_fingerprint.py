@@ -10,7 +10,7 @@ import pytest
 from gateway.dev.embedded import embedded_kafka
 from gateway.settings import KafkaSettings
 from gateway.stream.fingerprint import Mark, mark_of, recreated
-from gateway.stream.reader import Partition, Reader
+from gateway.stream.reader import Partition
 from tests.testbed.records import Records
 
 
@@ -34,20 +34,14 @@ def any_kafka(request: pytest.FixtureRequest) -> Iterator[tuple[Records, str]]:
             yield records, "test.same"
 
 
-async def marks_of(records: Records, topic: str, count: int) -> Mapping[Partition, Mark]:
-    """Read *count* records, and remember the last of each partition."""
-    reader = Reader(KafkaSettings(bootstrap_servers=records.address))
-    marks: dict[Partition, Mark] = {}
-    await reader.start()
-    try:
-        reader.assign(await reader.beginnings([(topic, number) for number in range(4)]))
-        while count > 0:
-            for partition, found in (await reader.poll(5, 500)).items():
-                marks[partition] = mark_of(found[-1])
-                count -= len(found)
-    finally:
-        await reader.stop()
-    return marks
+def marks_of(records: Records, topic: str) -> Mapping[Partition, Mark]:
+    """What an edge that has read all of *topic* remembers: the last record of each partition."""
+    return {
+        (topic, record.partition()): mark_of(
+            Record(record.offset(), record.timestamp()[1], record.key(), record.value())
+        )
+        for record in records.read(topic)
+    }
 
 
 def fill(records: Records, topic: str, text: str, count: int = 40) -> None:
@@ -57,7 +51,7 @@ def fill(records: Records, topic: str, text: str, count: int = 40) -> None:
 async def test_a_topic_that_grew_is_the_same(any_kafka: tuple[Records, str]) -> None:
     records, topic = any_kafka
     fill(records, topic, "first")
-    marks = await marks_of(records, topic, 40)
+    marks = marks_of(records, topic)
     fill(records, topic, "more")
 
     assert await recreated(KafkaSettings(bootstrap_servers=records.address), marks) == set()
@@ -67,7 +61,7 @@ async def test_a_topic_that_was_recreated_and_filled_beyond_what_was_read_is_ano
     """Its offsets fit, so nothing but what lies at them tells."""
     topic = records.make_topic()
     fill(records, topic, "first")
-    marks = await marks_of(records, topic, 40)
+    marks = marks_of(records, topic)
     records.delete_topic(topic)
     records.make_topic(name=topic)
     fill(records, topic, "first", count=80)  # the same keys and values; only the time is another
@@ -78,7 +72,7 @@ async def test_a_topic_that_was_recreated_and_filled_beyond_what_was_read_is_ano
 async def test_a_log_that_ends_before_what_was_read_is_another(records: Records) -> None:
     topic = records.make_topic()
     fill(records, topic, "first")
-    marks = await marks_of(records, topic, 40)
+    marks = marks_of(records, topic)
     records.delete_topic(topic)
     records.make_topic(name=topic)
 
@@ -88,7 +82,7 @@ async def test_a_log_that_ends_before_what_was_read_is_another(records: Records)
 async def test_what_retention_has_taken_is_no_evidence(records: Records) -> None:
     topic = records.make_topic()
     fill(records, topic, "first")
-    marks = await marks_of(records, topic, 40)
+    marks = marks_of(records, topic)
     fill(records, topic, "more", count=80)
     for (_, number), mark in marks.items():
         records.delete_before(topic, number, mark.offset + 1)
