@@ -22,7 +22,7 @@ run: .venv/run.stamp  ## Try it: the edge, Kafka, Redis and a demo bank in one p
 
 test: .venv/dev.stamp .testbed/kafka.stamp .testbed/ably.stamp .testbed/js.stamp .testbed/go.stamp  ## Run all tests on real Kafka, Redis, SDKs and Chromium, side by side (ARGS="-k word": one behind the other)
 	@bash tests/testbed/programs.sh redis-server haproxy chromium java javac node go cc
-	$(BIN)/pytest $(or $(ARGS),-q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder)
+	$(BIN)/pytest $(or $(ARGS),-q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 1 --rerun-show-tracebacks)
 
 chaos: .venv/dev.stamp .testbed/kafka.stamp  ## Break everything for minutes and judge what clients saw (SEED=, MINUTES=10, DELIVERIES=5000000)
 	@bash tests/testbed/programs.sh redis-server java
