@@ -112,6 +112,7 @@ _REDACTIONS = (
     _Redaction(re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}(!|%21)[A-Za-z0-9_-]{8,}"), _REDACTED, ("!", "%21")),
     _Redaction(re.compile(r"(://)[^/\s@\"']*:[^/\s@\"']*@"), rf"\1{_REDACTED}@", ("://",)),
 )
+_HINT = re.compile("|".join({re.escape(hint) for redaction in _REDACTIONS for hint in redaction.hints}))
 _KEY = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(:|%3A)[A-Za-z0-9_-]{16,}", re.IGNORECASE)
 _KEY_HINT = re.compile(r"(?::|%3[Aa])[\w-]{16}")  # every line has colons, in its time
 
@@ -126,9 +127,10 @@ def redact(text: str) -> str:
         text: Any line, plain or JSON; JSON stays JSON.
     """
     lowered = text.casefold()
-    for pattern, replacement, hints in _REDACTIONS:
-        if any(hint in lowered for hint in hints):
-            text = pattern.sub(replacement, text)
+    if _HINT.search(lowered):
+        for pattern, replacement, hints in _REDACTIONS:
+            if any(hint in lowered for hint in hints):
+                text = pattern.sub(replacement, text)
     return _KEY.sub(_REDACTED, text) if _KEY_HINT.search(text) else text
 
 

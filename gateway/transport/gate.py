@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -138,6 +139,7 @@ def peer_of(transport: asyncio.Transport) -> Visitor:
     return Visitor(address, transport.get_extra_info("sslcontext") is not None or is_loopback(address))
 
 
+@lru_cache(maxsize=256)  # of one connection it is asked several times
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own; a name, or the path of a socket, is not."""
     if not address.startswith(("127.", ":", "::ffff:127.")):

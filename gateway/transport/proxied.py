@@ -76,7 +76,7 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
 
 def is_trusted(address: str, networks: Sequence[Network]) -> bool:
     """Whether a peer is one of the load balancers."""
-    found = _address(address)
+    found = _address(address) if networks else None
     return found is not None and any(found in network for network in networks)
 
 
