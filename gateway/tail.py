@@ -46,11 +46,12 @@ NOTE_SECONDS = 0.5  # between looks at how far the quiet partitions are, while o
 
 
 class _Look(NamedTuple):
-    """What was found: topics, those whose records are others now, and ends; None where Kafka did not tell."""
+    """What was found: topics, those whose records are others now, ends and when they were asked for; None where Kafka did not tell."""
 
     facts: Mapping[str, TopicFacts] | None
     recreated: Set[str] = frozenset()
     ends: Mapping[Partition, int] | None = None
+    asked_at_ms: int = 0
 
 
 class Tail:
@@ -103,6 +104,10 @@ class Tail:
     def as_of_ms(self, topic: str, partition: int | None) -> int:
         """Up to when all that Kafka had of a partition, or of all of a topic's, was read; 0 if that never was so."""
         return self._progress.as_of_ms(topic, partition)
+
+    def complete_ms(self, topic: str, partition: int | None) -> int:
+        """The same, as Kafka said when it was asked: then nobody can have read more before."""
+        return self._progress.complete_ms(topic, partition)
 
     def lives(self) -> Mapping[str, TopicLife]:
         """The topics that exist, as they were seen last."""
@@ -271,10 +276,11 @@ class Tail:
         nameless = {topic for topic, found in facts.items() if found.topic_id is None}
         try:
             others = await self._marks.compare(nameless)
+            asked_at_ms = int(time.time() * 1000)
             ends = await reader.ends([at for at in self._progress.positions if at[0] in facts])
         except KafkaUnavailable:
             return _Look(facts)  # some partition has no leader now
-        return _Look(facts, others, ends)
+        return _Look(facts, others, ends, asked_at_ms)
 
     async def _take_in(self, reader: Reader, look: _Look) -> bool:
         """Go by what was found. Returns: whether reading has stood still for too long."""
@@ -292,7 +298,7 @@ class Tail:
                 asked_at_ms = int(time.time() * 1000)
                 self._progress.set_goal(await reader.ends(self._progress.positions), asked_at_ms)
         await self._note_positions(reader)
-        return not has_changed and self._progress.look(look.ends)
+        return not has_changed and self._progress.look(look.ends, look.asked_at_ms)
 
 
 def _tell_away(error: KafkaUnavailable) -> None:

@@ -118,14 +118,10 @@ class Postponed:
         return source.topic
 
     def _has_read(self, topic: str, waiting: _Waiting) -> bool:
-        """
-        Whether this edge has read all that Kafka had when the client came, so that nobody can have been given more.
-
-        It takes what Kafka says for as old as the moment in which it is read, which on a busy machine is later.
-        """
+        """Whether this edge has read all that Kafka had when the client came, so that nobody can have been given more."""
         hub, serial = self._session.terms.hub, waiting.message.channel_serial
         if hub.window.generation(topic) is None or not serial:
             return True  # what to wait for is another thing
         position = parse_serial(serial)
         partition = position.partition if isinstance(position, Serial) else None
-        return hub.waiting.as_of_ms(topic, partition) >= (waiting.since + PATIENCE_SECONDS) * 1000
+        return hub.waiting.complete_ms(topic, partition) >= waiting.since * 1000

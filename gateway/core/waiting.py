@@ -15,13 +15,13 @@ class Waiting:
     Asked again after each batch of the tail.
 
     Attributes:
-        as_of_ms: Topic and partition → up to when the tail has read all that Kafka had; for ever, unless it is set.
+        complete_ms: Topic and partition → up to when the tail has read all that Kafka had; for ever, unless it is set.
     """
 
-    __slots__ = ("_retries", "as_of_ms")
+    __slots__ = ("_retries", "complete_ms")
 
     def __init__(self) -> None:
-        self.as_of_ms: AsOf = _for_ever
+        self.complete_ms: AsOf = _for_ever
         self._retries: dict[object, Retry] = {}
 
     def __len__(self) -> int:

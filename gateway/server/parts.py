@@ -76,7 +76,7 @@ class Parts:
         self.tail = Tail(
             settings.kafka, settings.namespaces, settings.window.max_seconds, self.router, self.hub, self.counts
         )
-        self.hub.waiting.as_of_ms = self.tail.as_of_ms
+        self.hub.waiting.complete_ms = self.tail.complete_ms
         self.publisher = Publisher(
             Producer(settings.kafka), settings.namespaces, self.hub, settings.publish, self.counts
         )

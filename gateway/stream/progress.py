@@ -2,6 +2,12 @@
 How far the topics were read, and whether reading goes on.
 
 Positions are kept here and not in Kafka: whatever happens to a consumer, the next one goes on exactly there.
+
+Two things say that all was read. The end that comes with each fetch is seconds old at most, and good enough to show. But
+a leader just elected may not know yet how much of its log counts, and names an end that others have read beyond; asked
+for its ends it says nothing until it knows. So what must be beyond doubt goes by that.
+
+Source: KIP-207.
 """
 
 from __future__ import annotations
@@ -28,6 +34,10 @@ class Progress:
         self._standstills = 0
         self._newest_ms: dict[str, int] = {}
         self._as_of_ms: dict[Partition, int] = {}
+        self._asked: dict[
+            Partition, tuple[int, int]
+        ] = {}  # ends that are not reached yet, and when they were asked for
+        self._complete_ms: dict[Partition, int] = {}
 
     def begin(
         self, topic: str, starts: Mapping[Partition, int], served_from: Mapping[Partition, int] | None = None
@@ -38,6 +48,8 @@ class Progress:
             self._ends.pop(partition, None)
             self.served_from.pop(partition, None)
             self._as_of_ms.pop(partition, None)
+            self._asked.pop(partition, None)
+            self._complete_ms.pop(partition, None)
         self.served_from.update((at, offset) for at, offset in (served_from or starts).items() if offset > starts[at])
         self._newest_ms.pop(topic, None)
         self.positions.update(starts)
@@ -50,6 +62,7 @@ class Progress:
         self._ends[partition] = position if end is None else end
         if end is not None and told_at_ms is not None and position >= end:
             self._as_of_ms[partition] = told_at_ms
+        self._check_complete(partition)
         self._check_ready()
 
     def note_newest(self, topic: str, timestamp_ms: int) -> None:
@@ -66,12 +79,13 @@ class Progress:
         self._goal, self._goal_at_ms = ends, asked_at_ms
         self._check_ready()
 
-    def look(self, ends: Mapping[Partition, int] | None) -> bool:
+    def look(self, ends: Mapping[Partition, int] | None, asked_at_ms: int = 0) -> bool:
         """
         Compare with the last look.
 
         Args:
             ends: Where partitions ended a moment ago; None if Kafka did not tell.
+            asked_at_ms: When that was asked; for `complete_ms`.
 
         Returns:
             Whether reading has stood still for several looks: something that was there to be read is still not read, or
@@ -83,6 +97,9 @@ class Progress:
         else:
             stands = any(self.positions.get(at, end) < end and at not in moved for at, end in ends.items())
             self._ends.update(ends)
+            for partition, end in ends.items():
+                self._asked[partition] = (end, asked_at_ms)
+                self._check_complete(partition)
         self._before = dict(self.positions)
         self._standstills = self._standstills + 1 if stands else 0
         if self._standstills < STANDSTILL_LOOKS:
@@ -102,9 +119,22 @@ class Progress:
 
     def as_of_ms(self, topic: str, partition: int | None = None) -> int:
         """Up to when all that Kafka had of a partition, or of all of a topic's, was read; 0 if that never was so."""
+        return self._oldest(self._as_of_ms, topic, partition)
+
+    def complete_ms(self, topic: str, partition: int | None = None) -> int:
+        """The same beyond doubt: as Kafka said when it was asked."""
+        return self._oldest(self._complete_ms, topic, partition)
+
+    def _oldest(self, times_ms: Mapping[Partition, int], topic: str, partition: int | None) -> int:
         if partition is not None:
-            return self._as_of_ms.get((topic, partition), 0)
-        return min((self._as_of_ms.get(at, 0) for at in self.positions if at[0] == topic), default=0)
+            return times_ms.get((topic, partition), 0)
+        return min((times_ms.get(at, 0) for at in self.positions if at[0] == topic), default=0)
+
+    def _check_complete(self, partition: Partition) -> None:
+        asked = self._asked.get(partition)
+        if asked is not None and self.positions.get(partition, -1) >= asked[0]:
+            self._complete_ms[partition] = asked[1]
+            del self._asked[partition]
 
     def _check_ready(self) -> None:
         if not self.is_ready and self._goal is not None:

@@ -116,12 +116,12 @@ def test_an_edge_that_is_behind_kafka_itself_calls_no_position_one_of_the_future
     """Another edge was quicker by more than the patience: the client keeps its position, and attaches again (RTL13b)."""
     bench = Bench()
     bench.say("account:1", 0)
-    bench.hub.waiting.as_of_ms = lambda _topic, _partition: int(PATIENCE_SECONDS * 1000) - 1
-    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial)
+    bench.hub.waiting.complete_ms = lambda _topic, _partition: 999
+    bench.send(Action.ATTACH, 1.0, channel="account:1", channel_serial=serial)
 
-    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.settle(1 + PATIENCE_SECONDS + 0.1)
     answered_soon = bench.outlet.take()
-    bench.hub.waiting.settle(MAX_PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.settle(1 + MAX_PATIENCE_SECONDS + 0.1)
 
     (detached,) = bench.outlet.take()
     assert answered_soon == []
@@ -131,13 +131,13 @@ def test_an_edge_that_is_behind_kafka_itself_calls_no_position_one_of_the_future
 def test_an_edge_that_comes_after_its_patience_serves_all_the_same() -> None:
     bench = Bench()
     bench.say("account:1", 0)
-    bench.hub.waiting.as_of_ms = lambda _topic, _partition: 0
-    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial_at(2))
-    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.complete_ms = lambda _topic, _partition: 0
+    bench.send(Action.ATTACH, 1.0, channel="account:1", channel_serial=serial_at(2))
+    bench.hub.waiting.settle(1 + PATIENCE_SECONDS + 0.1)
 
     for offset in (1, 2, 3):
         bench.say("account:1", offset)
-    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.2)
+    bench.hub.waiting.settle(1 + PATIENCE_SECONDS + 0.2)
     bench.outlet.have_turns(bench.hub)
 
     attached, message = bench.outlet.take()
@@ -150,13 +150,13 @@ def test_what_kafka_had_when_the_client_came_was_read_and_the_position_is_one_of
     bench.say("account:1", 0)
     asked: list[tuple[str, int | None]] = []
 
-    def as_of_ms(topic: str, partition: int | None) -> int:
+    def complete_ms(topic: str, partition: int | None) -> int:
         asked.append((topic, partition))
-        return int(PATIENCE_SECONDS * 1000)
+        return 1000
 
-    bench.hub.waiting.as_of_ms = as_of_ms
-    bench.send(Action.ATTACH, 0.0, channel="account:1", channel_serial=serial_at(99))
-    bench.hub.waiting.settle(PATIENCE_SECONDS + 0.1)
+    bench.hub.waiting.complete_ms = complete_ms
+    bench.send(Action.ATTACH, 1.0, channel="account:1", channel_serial=serial_at(99))
+    bench.hub.waiting.settle(1 + PATIENCE_SECONDS + 0.1)
 
     (attached,) = bench.outlet.take()
     assert attached["error"]["code"] == 80012

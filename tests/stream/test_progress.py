@@ -82,13 +82,30 @@ def test_all_is_known_up_to_the_answer_that_told_of_an_end_that_was_reached() ->
     assert progress.as_of_ms("edge.other") == 0
 
 
+def test_the_end_that_comes_with_a_fetch_is_no_proof_that_nobody_has_read_more() -> None:
+    """A leader just elected may name one that others have read beyond; asked for its ends it does not (KIP-207)."""
+    progress = reading()
+    progress.move(ONE, 10, 10, told_at_ms=5_000)
+    progress.look({ONE: 12, OTHER: 0}, asked_at_ms=6_000)
+    before = progress.complete_ms("edge.accounts", 0), progress.complete_ms("edge.accounts")
+
+    progress.move(ONE, 12, 11, told_at_ms=7_000)
+
+    assert before == (0, 0)
+    assert progress.complete_ms("edge.accounts", 1) == 6_000
+    assert progress.complete_ms("edge.accounts") == 6_000
+
+
 def test_a_new_life_is_not_known_by_what_was_read_of_the_old_one() -> None:
     progress = reading()
     progress.move(ONE, 10, 10, told_at_ms=5_000)
+    progress.look({ONE: 10}, asked_at_ms=6_000)
+    before = progress.complete_ms("edge.accounts", 0)
 
     progress.begin("edge.accounts", {ONE: 0})
 
-    assert progress.as_of_ms("edge.accounts", 0) == 0
+    assert before == 6_000
+    assert progress.as_of_ms("edge.accounts", 0) == progress.complete_ms("edge.accounts", 0) == 0
 
 
 def test_who_is_ready_knows_all_that_there_was_when_it_asked() -> None:
