@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from tests.chaos.frames import RESUMED, Action, Frame, decode, encode
+from tests.chaos.talking import Talk
 from tests.chaos.websocket import WebSocket
 from tests.checker.journal import Contract, Event, Journal, What
 from tests.checker.messages import Wire
@@ -53,6 +54,7 @@ class Client:
         clock: Seconds of the run.
         params: Of its ATTACH.
         cursor: The name of its place, kept for it: it knows nothing any more when it comes back.
+        talk: What it publishes.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Client:
         clock: Callable[[], float],
         params: dict[str, str] | None = None,
         cursor: str | None = None,
+        talk: Talk | None = None,
     ) -> None:
         self.journal = Journal(name, wire, Contract.EXACTLY_ONCE if cursor is None else Contract.AT_LEAST_ONCE)
         self.seed = seed
@@ -74,6 +77,7 @@ class Client:
         self.received = 0
         self.codes: Counter[int | None] = Counter()
         self.failures: list[str] = []
+        self.talk = talk
         self._doors = doors
         self._token = token
         self._clock = clock
@@ -83,6 +87,15 @@ class Client:
         self._socket: WebSocket | None = None
         self._may_be_here = asyncio.Event()
         self._may_be_here.set()
+        self._take_each: dict[int, Callable[[Frame], None]] = {
+            Action.CONNECTED: self._connected,
+            Action.DISCONNECTED: self._disconnected,
+            Action.ATTACHED: self._attached,
+            Action.DETACHED: self._detached,
+            Action.ERROR: self._failed,
+        }
+        if talk is not None:
+            self._take_each |= {Action.ACK: talk.answer, Action.NACK: talk.answer}
 
     # ------------------------------------------------------------------ what becomes of it
 
@@ -126,8 +139,9 @@ class Client:
             self._socket.pause()
 
     def attach_again(self, channel: str) -> None:
-        """ATTACH while it is attached."""
-        if self._socket is not None and self.lines[channel].is_attached:
+        """ATTACH while it is attached, and does not wait to be detached (RTL4h)."""
+        line = self.lines[channel]
+        if self._socket is not None and line.is_attached and not line.is_leaving:
             self._attach(channel)
 
     def leave(self, channel: str) -> None:
@@ -145,6 +159,8 @@ class Client:
             self._key = None
             for channel in self.lines:
                 self._forget(channel)
+            if self.talk is not None:
+                self.talk.forget()
 
     # ------------------------------------------------------------------ a transport
 
@@ -162,6 +178,8 @@ class Client:
         finally:
             opened.abort()
             self._socket = None
+            if self.talk is not None:
+                self.talk.dropped()
             self._note(What.DROPPED, text=f"port {port}")
             for line in self.lines.values():
                 line.is_attached = line.is_leaving = False
@@ -186,23 +204,18 @@ class Client:
 
     def _take(self, payload: bytes) -> None:
         frame = decode[self.journal.wire](payload)
-        match frame.action:
-            case Action.MESSAGE:
-                self._message(frame, payload)
-            case Action.ATTACHED:
-                self._attached(frame)
-            case Action.DETACHED:
-                self._detached(frame)
-            case Action.CONNECTED:
-                self._connected(frame)
-            case Action.DISCONNECTED:
-                self._note(What.NOTE, code=frame.code, text="disconnected")
-                if self._socket is not None:
-                    self._socket.abort()
-            case Action.ERROR:
-                self.failures.append(f"{self.journal.client}: ERROR {frame.channel} {frame.error}")
-            case _:
-                pass
+        if frame.action == Action.MESSAGE:
+            self._message(frame, payload)
+        elif frame.action in self._take_each:
+            self._take_each[frame.action](frame)
+
+    def _disconnected(self, frame: Frame) -> None:
+        self._note(What.NOTE, code=frame.code, text="disconnected")
+        if self._socket is not None:
+            self._socket.abort()
+
+    def _failed(self, frame: Frame) -> None:
+        self.failures.append(f"{self.journal.client}: ERROR {frame.channel} {frame.error}")
 
     def _connected(self, frame: Frame) -> None:
         has_resumed = self._key is not None and frame.error is None
@@ -210,6 +223,8 @@ class Client:
         self._key = frame.connection_details.connection_key if frame.connection_details else None
         for channel in self.lines:
             self._attach(channel)
+        if self.talk is not None:
+            self.talk.connected(frame.connection_id or "", self._say)
 
     def _message(self, frame: Frame, payload: bytes) -> None:
         line = self.lines.get(frame.channel or "")

@@ -16,6 +16,8 @@ RESUMED = 1 << 2
 class Action(enum.IntEnum):
     """PROTOCOL.md section 2."""
 
+    ACK = 1
+    NACK = 2
     CONNECTED = 4
     DISCONNECTED = 6
     ERROR = 9
@@ -39,6 +41,12 @@ class Details(msgspec.Struct, rename="camel"):
     connection_key: str | None = None
 
 
+class Result(msgspec.Struct):
+    """One of `res`."""
+
+    serials: list[str | None]
+
+
 class Frame(msgspec.Struct, rename="camel"):
     """What the server says."""
 
@@ -47,7 +55,11 @@ class Frame(msgspec.Struct, rename="camel"):
     channel_serial: str | None = None
     flags: int = 0
     error: Fault | None = None
+    connection_id: str | None = None
     connection_details: Details | None = None
+    msg_serial: int | None = None
+    count: int | None = None
+    res: list[Result] = []
 
     @property
     def code(self) -> int | None:

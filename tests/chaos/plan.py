@@ -12,10 +12,12 @@ NAMESPACES: dict[str, dict[str, float]] = {
     "plain": {"history_seconds": 0},  # all of it comes out of Kafka
     "trimmed": {"history_seconds": 0},  # records are deleted
     "reborn": {},  # the topic is recreated
+    "spoken": {},  # clients publish, too
 }
 MAY_TELL = {"trimmed": (80006, 90003), "reborn": (80006, 90003)}
 MAY_FORGET = (None,)  # a cursor that Redis has lost is a new one
 TRANSACTIONAL = ("account", "plain")
+SPOKEN = "spoken"
 KEYS = 8
 PARTITIONS = 4
 
@@ -40,6 +42,8 @@ class Plan:
         round_seconds: How long faults go on between two judgements, at least.
         run_seconds: No round begins after this.
         silence_seconds: How long Redis is stopped.
+        talkers: How many clients publish.
+        said_per_second: By all of them.
     """
 
     seed: int
@@ -51,6 +55,8 @@ class Plan:
     round_seconds: float
     run_seconds: float
     silence_seconds: float
+    talkers: int
+    said_per_second: float
 
     def random(self, *of: object) -> Random:
         """A source of chance of its own for one thing."""
@@ -79,6 +85,8 @@ def short(seed: int) -> Plan:
         round_seconds=25,
         run_seconds=0,
         silence_seconds=3,
+        talkers=16,
+        said_per_second=30,
     )
 
 
@@ -94,4 +102,6 @@ def long(seed: int, *, minutes: float, deliveries: int) -> Plan:
         round_seconds=60,
         run_seconds=minutes * 60,
         silence_seconds=30,
+        talkers=40,
+        said_per_second=40,
     )

@@ -36,6 +36,9 @@ def table(outcome: Outcome) -> Iterator[str]:
     yield _line("early, of a new life", found.early)
     for code, count in outcome.refused.items():
         yield _line(f"detached with {code}", count)
+    yield _line("answers judged", found.answers)
+    for name, count in sorted(outcome.said.items()):
+        yield _line(f"said, {name}", count)
     for counts in (outcome.written, outcome.faults):
         for name, count in sorted(counts.items()):
             yield _line(name, count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from tests.chaos.books import Books
 from tests.chaos.client import Client
 from tests.chaos.faults import Faults
 from tests.chaos.ground import Ground
-from tests.chaos.plan import MAY_FORGET, MAY_TELL, Plan
+from tests.chaos.plan import MAY_FORGET, MAY_TELL, SPOKEN, Plan, keys
+from tests.chaos.talking import Talk
 from tests.chaos.writing import Writing
+from tests.checker.claims import Auditor
 from tests.checker.judge import Judge
 from tests.checker.positions import read_position
 from tests.checker.truth import UnknownLife
@@ -39,6 +41,7 @@ class Outcome:
         written: Records and transactions.
         edges: What edges have counted, of those lives that could be asked.
         refused: Times that a client was told DETACHED, by code.
+        said: What clients published, and what became of it.
         failures: What no client should hear at all.
         seconds: How long it took.
     """
@@ -49,6 +52,7 @@ class Outcome:
     written: Counter[str] = field(default_factory=Counter)
     edges: Counter[str] = field(default_factory=Counter)
     refused: Counter[int | None] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -75,6 +79,7 @@ class Run:
         self._began_at = time.monotonic()
         self._books = Books(ground.cluster.address)
         self._judge = Judge(self._books.truth, MAY_TELL, may_come_early=("reborn",), may_forget=MAY_FORGET)
+        self._auditor = Auditor(self._books.truth, self._judge.judgement)
         self._writing = Writing(ground.cluster.address, plan)
         self._clients = [self._client(number) for number in range(plan.clients)]
         self._failures: list[str] = []
@@ -107,6 +112,11 @@ class Run:
         return sum(client.received for client in self._clients)
 
     @property
+    def _talks(self) -> Sequence[Talk]:
+        """Of those who publish."""
+        return [client.talk for client in self._clients if client.talk is not None]
+
+    @property
     def _is_over(self) -> bool:
         is_late = time.monotonic() - self._began_at >= self._plan.run_seconds
         return is_late or self.received >= self._plan.deliveries or not self._outcome().is_clean
@@ -123,25 +133,47 @@ class Run:
 
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(self._writing.run(until))
+            talking = tasks.create_task(self._talk(until))
             await self._faults.run(is_enough)
             until.set()
-            await writing
+            await asyncio.gather(writing, talking)
         for client in self._clients:
             client.come_back()
-        for namespace, writer in self._writing.writers.items():
-            await self._books.learn(namespace, writer)
-        await self._settle()
+        await self._until(lambda: not any(map(len, self._talks)))
+        while await self._learn():  # an edge that gave up may have had something written all the same
+            await self._until(lambda: all(map(self._is_settled, self._clients)))
         await self._ground.fleet.look()
         for client in self._clients:
+            if client.talk is not None:
+                self._hear_talk(client.journal.client, client.talk)
             self._judge.hear(client.journal)
             self._judge.conclude(client.journal)
             client.journal.events.clear()
             await asyncio.sleep(0)
 
-    async def _settle(self) -> None:
-        """Wait until everybody has everything; whoever has not at the deadline is the judge's."""
+    async def _talk(self, until: asyncio.Event) -> None:
+        seed = self._plan.random("talk")
+        while not until.is_set() and self._talks:
+            seed.choice(self._talks).say(seed)
+            await asyncio.sleep(seed.expovariate(self._plan.said_per_second))  # the pace
+
+    def _hear_talk(self, name: str, talk: Talk) -> None:
+        if talk:
+            self._failures.append(f"{name}: {len(talk)} publications were never answered")
+        self._auditor.hear(name, talk.claims)
+        talk.claims.clear()
+
+    async def _learn(self) -> bool:
+        """Read what was written since. Returns: whether there was anything."""
+        before = self._books.truth.records
+        for namespace, writer in self._writing.writers.items():
+            await self._books.learn(namespace, writer)
+        return self._books.truth.records > before
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until everybody has everything, or all answers; whoever has not at the deadline is the judge's."""
         deadline = time.monotonic() + SETTLING_SECONDS
-        while time.monotonic() < deadline and not all(map(self._is_settled, self._clients)):
+        while time.monotonic() < deadline and not is_so():
             await asyncio.sleep(LOOK_SECONDS)
 
     def _is_settled(self, client: Client) -> bool:
@@ -175,7 +207,12 @@ class Run:
             clock=lambda: time.monotonic() - self._began_at,
             params={"rewind": str(seed.randint(1, 30))} if number % 4 == 0 else None,
             cursor=f"phone-{number}" if number % 6 == 5 else None,
+            talk=self._talk_of(number) if number < self._plan.talkers else None,
         )
+
+    def _talk_of(self, number: int) -> Talk:
+        channels = [f"{SPOKEN}:{key}" for key in self._plan.random("talk", number).sample(keys(SPOKEN), 2)]
+        return Talk(f"client-{number}", channels, has_ids=number % 3 > 0)
 
     async def _look_at_edges(self) -> None:
         while True:
@@ -200,7 +237,10 @@ class Run:
             self._writing.counts,
             self._ground.fleet.counts(),
             sum((client.codes for client in self._clients), Counter()),
-            self._failures + [failure for client in self._clients for failure in client.failures],
+            sum((talk.counts for talk in self._talks), Counter({"copies": self._books.truth.copies})),
+            self._failures
+            + [failure for client in self._clients for failure in client.failures]
+            + [failure for talk in self._talks for failure in talk.failures],
             time.monotonic() - self._began_at,
         )
 

@@ -45,6 +45,9 @@ def untried(outcome: Outcome) -> list[str]:
         "sockets that filled up": edges["lastmile_suspensions_total"],
         "and had got everything": edges["lastmile_catch_ups_total"],
         "went on by a cursor": judgement.kept,
+        "publications acknowledged": outcome.said["acknowledged"],
+        "publications sent again": outcome.said["sent again"],
+        "copies in Kafka": outcome.said["copies"],
         "told that records were deleted": judgement.told["trimmed", 80006],
         "told that the topic was recreated": judgement.told["reborn", 90003],
     }

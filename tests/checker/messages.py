@@ -43,6 +43,7 @@ class Record(NamedTuple):
     headers: Headers = ()
 
 
+_OF_EDGES = ("lastmile", "lastmile-app", "lastmile-key", "id", "name", "encoding", "clientId", "connectionId", "extras")
 _decoders = {"json": msgspec.json.Decoder(_Frame), "msgpack": msgspec.msgpack.Decoder(_Frame)}
 
 
@@ -57,8 +58,38 @@ def messages_in(frame: bytes, wire: Wire) -> list[Message]:
 
 
 def message_of(record: Record) -> Message:
-    """What a client must see of a record that a service wrote."""
+    """What a client must see of a record."""
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "key": record.key}
+    mark = next((raw for name, raw in record.headers if name == "lastmile"), None)
+    return _written(record, place) if mark is None else _published(record, place, mark)
+
+
+def copy_key(message: Message) -> tuple[str | None, str | None]:
+    """What a published message has in common with its copies: an edge's id is the same for everybody, one of the client's own is its."""
+    is_edges = message.connection_id is not None and (message.id or "").startswith(f"{message.connection_id}:")
+    return (None if is_edges else message.client_id, message.id)
+
+
+def _published(record: Record, place: dict[str, Any], mark: bytes) -> Message:
+    known = {name: raw.decode() for name, raw in record.headers if raw is not None}
+    value = record.value or b""
+    extras = {"kafka": place, **json.loads(known.get("extras", "{}"))}
+    others = {name: text for name, text in known.items() if name not in _OF_EDGES}
+    if others:
+        extras["headers"] = others
+    return Message(
+        id=known["id"],
+        timestamp=record.timestamp,
+        name=known.get("name"),
+        data={b"1 text": value.decode, b"1 bytes": lambda: value, b"1 none": lambda: None}[mark](),
+        encoding=known.get("encoding"),
+        client_id=known.get("clientId"),
+        connection_id=known.get("connectionId"),
+        extras=extras,
+    )
+
+
+def _written(record: Record, place: dict[str, Any]) -> Message:
     data, encoding = _data(record.value)
     message = Message(
         id=f"{record.topic}:{record.partition}:{record.offset}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from tests.checker.messages import Message, Record, message_of
+from tests.checker.messages import Message, Record, copy_key, message_of
 from tests.checker.positions import Position
 
 
@@ -31,8 +32,18 @@ class ChannelLog:
         return index if index < len(self.offsets) and self.offsets[index] == offset else None
 
 
+COPY_SECONDS = 120  # PROTOCOL.md section 5: after so much record time the same id is another message
+
+
 class UnknownLife(LookupError):
     """A generation that no life of the topic is known to have."""
+
+
+class _Published(NamedTuple):
+    """When a record of an id came last, and where the one lies that counts."""
+
+    timestamp_ms: int
+    offset: int
 
 
 class Truth:
@@ -48,17 +59,41 @@ class Truth:
         self._namespaces = {topic: namespace for namespace, topic in topics.items()}
         self._lives: dict[str, list[dict[str, ChannelLog]]] = {topic: [{}] for topic in self._namespaces}
         self._numbers: dict[tuple[str, str], int] = {}
+        self._published: dict[tuple[str, str | None, str | None], _Published] = {}
         self.records = 0
+        self.copies = 0
 
     def add(self, record: Record, life: int = 0) -> None:
-        """Note a record; records of a partition come in the order of their offsets."""
-        channels = self._lives[record.topic][life]
-        log = channels.setdefault(f"{self._namespaces[record.topic]}:{record.key}", ChannelLog(record.partition))
+        """
+        Note a record; records of a partition come in the order of their offsets.
+
+        A copy of what was published before is nobody's message.
+        """
+        channels, channel = self._lives[record.topic][life], f"{self._namespaces[record.topic]}:{record.key}"
+        log = channels.setdefault(channel, ChannelLog(record.partition))
         if log.partition != record.partition or (log.offsets and log.offsets[-1] >= record.offset):
             raise ValueError(f"{record.topic}:{record.partition}:{record.offset} is out of order, or its key moved")
-        log.offsets.append(record.offset)
-        log.messages.append(message_of(record))
         self.records += 1
+        message = message_of(record)
+        if self._is_copy(channel, message, record):
+            self.copies += 1
+        else:
+            log.offsets.append(record.offset)
+            log.messages.append(message)
+
+    def offset_of(self, channel: str, copy: tuple[str | None, str | None]) -> int | None:
+        """Where the message lies that was published under an id, see `copy_key`; None if it is not in Kafka."""
+        found = self._published.get((channel, *copy))
+        return None if found is None else found.offset
+
+    def _is_copy(self, channel: str, message: Message, record: Record) -> bool:
+        if message.id is None or message.id.startswith(f"{record.topic}:"):
+            return False
+        key = (channel, *copy_key(message))
+        before = self._published.get(key)
+        is_copy = before is not None and record.timestamp - before.timestamp_ms <= COPY_SECONDS * 1000
+        self._published[key] = _Published(record.timestamp, before.offset if before and is_copy else record.offset)
+        return is_copy
 
     def begin_life(self, topic: str) -> int:
         """The topic was recreated. Returns: the number of its new life."""

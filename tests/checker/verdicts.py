@@ -18,6 +18,9 @@ class Verdict(enum.Enum):
     REORDERED = "reordered"
     FOREIGN = "foreign"  # of another channel, of no record, altered, or on a channel that was not attached
     UNTOLD = "gap not signalled"  # later messages came, earlier ones not, and nobody said so; or a false RESUMED
+    UNTRUE = (
+        "answered untruly"  # acknowledged and not in Kafka, or elsewhere; refused and in Kafka; published out of order
+    )
     GROUNDLESS = "told for nothing"  # a loss was told where none can be justified
 
 
@@ -41,6 +44,7 @@ class Judgement:
 
     Args:
         deliveries: Messages that were compared with Kafka.
+        answers: Answers to publications that were.
         counts: How many of each verdict; of messages where it is about messages.
         findings: The first of them.
         told: Losses that were told, by namespace and code.
@@ -52,6 +56,7 @@ class Judgement:
     """
 
     deliveries: int = 0
+    answers: int = 0
     counts: Counter[Verdict] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     told: Counter[tuple[str, int | None]] = field(default_factory=Counter)
