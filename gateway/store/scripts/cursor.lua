@@ -101,9 +101,10 @@ local function step(found, wish)
   elseif found and found.by ~= owner then
     return 'foreign'
   end
-  local kept = found and string.gsub(found.serial, '^~', '') or ''
-  if kept ~= '' and is_before(wish, kept) then
-    return 'old', kept
+  local kept = found and found.serial or ''
+  local position = string.gsub(kept, '^~', '')
+  if position ~= '' and is_before(wish, position) then
+    return 'old', kept -- the device may not have heard yet that it begins there
   end
   return 'kept', wish
 end
