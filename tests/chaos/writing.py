@@ -178,6 +178,7 @@ def _options(address: str) -> dict[str, Any]:
     return {
         "bootstrap.servers": address,
         "log_level": 0,
+        "max.in.flight.requests.per.connection": 1,  # see tests/testbed/records.py
         "linger.ms": 1,
         "partitioner": "murmur2_random",  # what Java's clients do
         "topic.metadata.refresh.interval.ms": 1_000,

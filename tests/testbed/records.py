@@ -43,6 +43,9 @@ class Records:
             common
             | {
                 "enable.idempotence": True,  # a retry over a restarted broker neither doubles nor reorders
+                # With more, a broker that does not lead a new partition yet refuses a first batch and takes the second: then
+                # the first one's retry passes for a copy of it, and is acknowledged without being there.
+                "max.in.flight.requests.per.connection": 1,
                 "linger.ms": 1,
                 "partitioner": "murmur2_random",  # what Java's clients do, so keys lie where a bank's services put them
                 "topic.metadata.refresh.interval.ms": 1_000,
