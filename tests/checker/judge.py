@@ -166,8 +166,8 @@ class _Case:
             self._find(Verdict.UNTOLD, "resumed, although it had no position")
         elif life != standing.life:
             self._find(Verdict.UNTOLD, f"resumed in life {life} of the topic, its position was of life {standing.life}")
-        elif index > standing.index:
-            count = index - standing.index
+        elif index > self._next:
+            count = index - self._next
             self._find(Verdict.UNTOLD, f"resumed, but behind {count} messages that it has not got", count)
         elif not self._promises_only_at_least_once:
             return  # what it has already must not come again, wherever the edge says that it begins
@@ -280,6 +280,11 @@ class _Case:
     @property
     def _promises_only_at_least_once(self) -> bool:
         return self.journal.contract is Contract.AT_LEAST_ONCE
+
+    @property
+    def _next(self) -> int:
+        """The next message that it never saw; one that comes again may be before that."""
+        return self.standing.best if self._promises_only_at_least_once else self.standing.index
 
     def _log(self) -> ChannelLog:
         assert self.standing.life is not None

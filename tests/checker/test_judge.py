@@ -155,6 +155,17 @@ def test_at_least_once_lets_messages_come_again_and_never_skips() -> None:
     assert Seen(told, 4, Contract.AT_LEAST_ONCE).verdicts == {Verdict.GROUNDLESS: 1}
 
 
+@pytest.mark.parametrize(("again_at", "expected"), [(4, {}), (6, {Verdict.UNTOLD: 1})])
+def test_what_an_app_had_before_messages_came_again_it_has_not_lost(
+    again_at: int, expected: dict[Verdict, int]
+) -> None:
+    """A newer position of it was saved late: it goes on behind what it has, though not all of that came again."""
+    events = [*FRESH, *messages(1, 3), dropped(), attach(), attached(serial(0), is_resumed=True), *messages(1, 2)]
+    events += [dropped(), attach(), attached(serial(again_at), is_resumed=True), *messages(again_at // 2 + 1, 5)]
+
+    assert Seen(events, 5, Contract.AT_LEAST_ONCE).verdicts == expected
+
+
 # ---------------------------------------------------------------------- a topic that was recreated
 
 
