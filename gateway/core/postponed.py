@@ -23,7 +23,7 @@ from gateway.errors import BadSerial, GatewayError, NotInTime
 if TYPE_CHECKING:
     from gateway.core.session import Session
 
-PATIENCE_SECONDS = 3.0  # how far one edge may be behind another before a serial counts as forged
+PATIENCE_SECONDS = 3.0  # for an edge that is behind another one, before anything is refused
 MAX_PATIENCE_SECONDS = 8.0  # for an edge that is behind Kafka itself; SDKs give an attach up after ten
 Answer = Callable[["Session", ProtocolMessage, str, float, bool], None]
 Refuse = Callable[["Session", str, GatewayError], None]

@@ -50,11 +50,11 @@ class Client:
         channels: What it follows.
         doors: Where it connects.
         token: What it shows.
+        talk: What it publishes, if anything.
         seed: Its own source of chance.
         clock: Seconds of the run.
         params: Of its ATTACH.
         cursor: The name of its place, kept for it: it knows nothing any more when it comes back.
-        talk: What it publishes.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Client:
         *,
         doors: Doors,
         token: str,
+        talk: Talk,
         seed: Random,
         clock: Callable[[], float],
         params: dict[str, str] | None = None,
         cursor: str | None = None,
-        talk: Talk | None = None,
     ) -> None:
         self.journal = Journal(name, wire, Contract.EXACTLY_ONCE if cursor is None else Contract.AT_LEAST_ONCE)
         self.seed = seed
@@ -93,9 +93,9 @@ class Client:
             Action.ATTACHED: self._attached,
             Action.DETACHED: self._detached,
             Action.ERROR: self._failed,
+            Action.ACK: talk.answer,
+            Action.NACK: talk.answer,
         }
-        if talk is not None:
-            self._take_each |= {Action.ACK: talk.answer, Action.NACK: talk.answer}
 
     # ------------------------------------------------------------------ what becomes of it
 
@@ -159,8 +159,7 @@ class Client:
             self._key = None
             for channel in self.lines:
                 self._forget(channel)
-            if self.talk is not None:
-                self.talk.forget()
+            self.talk.forget()
 
     # ------------------------------------------------------------------ a transport
 
@@ -178,8 +177,7 @@ class Client:
         finally:
             opened.abort()
             self._socket = None
-            if self.talk is not None:
-                self.talk.dropped()
+            self.talk.dropped()
             self._note(What.DROPPED, text=f"port {port}")
             for line in self.lines.values():
                 line.is_attached = line.is_leaving = False
@@ -223,8 +221,7 @@ class Client:
         self._key = frame.connection_details.connection_key if frame.connection_details else None
         for channel in self.lines:
             self._attach(channel)
-        if self.talk is not None:
-            self.talk.connected(frame.connection_id or "", self._say)
+        self.talk.connected(frame.connection_id or "", self._say)
 
     def _message(self, frame: Frame, payload: bytes) -> None:
         line = self.lines.get(frame.channel or "")

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.chaos.fleet import Fleet
-from tests.chaos.plan import NAMESPACES, PARTITIONS, Plan, topic_of
+from tests.chaos.plan import CLIENT_ID, NAMESPACES, PARTITIONS, Plan, topic_of
 from tests.testbed.edge import EdgeProcess, token
 from tests.testbed.kafka import KafkaCluster
 from tests.testbed.records import Records
@@ -38,7 +38,7 @@ class Ground:
         self._directory = directory
         self._plan = plan
         self._stack = ExitStack()
-        self.token = token(now=time.time(), ttl_seconds=24 * 3600, client_id="phone")
+        self.token = token(now=time.time(), ttl_seconds=24 * 3600, client_id=CLIENT_ID)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

@@ -18,6 +18,7 @@ MAY_TELL = {"trimmed": (80006, 90003), "reborn": (80006, 90003)}
 MAY_FORGET = (None,)  # a cursor that Redis has lost is a new one
 TRANSACTIONAL = ("account", "plain")
 SPOKEN = "spoken"
+CLIENT_ID = "phone"  # of all clients: they are one customer's
 KEYS = 8
 PARTITIONS = 4
 

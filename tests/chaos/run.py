@@ -114,7 +114,7 @@ class Run:
     @property
     def _talks(self) -> Sequence[Talk]:
         """Of those who publish."""
-        return [client.talk for client in self._clients if client.talk is not None]
+        return [client.talk for client in self._clients[: self._plan.talkers]]
 
     @property
     def _is_over(self) -> bool:
@@ -144,8 +144,7 @@ class Run:
             await self._until(lambda: all(map(self._is_settled, self._clients)))
         await self._ground.fleet.look()
         for client in self._clients:
-            if client.talk is not None:
-                self._hear_talk(client.journal.client, client.talk)
+            self._hear_talk(client.journal.client, client.talk)
             self._judge.hear(client.journal)
             self._judge.conclude(client.journal)
             client.journal.events.clear()
@@ -203,11 +202,11 @@ class Run:
             self._plan.channels_of(number),
             doors=self._ground.fleet,
             token=self._ground.token,
+            talk=self._talk_of(number),
             seed=seed,
             clock=lambda: time.monotonic() - self._began_at,
             params={"rewind": str(seed.randint(1, 30))} if number % 4 == 0 else None,
             cursor=f"phone-{number}" if number % 6 == 5 else None,
-            talk=self._talk_of(number) if number < self._plan.talkers else None,
         )
 
     def _talk_of(self, number: int) -> Talk:
@@ -240,7 +239,7 @@ class Run:
             sum((talk.counts for talk in self._talks), Counter({"copies": self._books.truth.copies})),
             self._failures
             + [failure for client in self._clients for failure in client.failures]
-            + [failure for talk in self._talks for failure in talk.failures],
+            + [failure for client in self._clients for failure in client.talk.failures],
             time.monotonic() - self._began_at,
         )
 

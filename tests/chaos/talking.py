@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 from tests.chaos.frames import Action, Frame
+from tests.chaos.plan import CLIENT_ID
 from tests.checker.claims import Claim
 
 MAY_BE_STORED = (None, 50003)  # what such a refusal says of it
-CLIENT_ID = "phone"
 Send = Callable[[dict[str, Any]], None]
 
 
@@ -77,7 +77,6 @@ class Talk:
         """The app was killed: it will never know."""
         self.counts["never known"] += len(self._pending)
         self._pending.clear()
-        self._connection_id = ""
 
     def answer(self, frame: Frame) -> None:
         """Take an ACK or a NACK."""

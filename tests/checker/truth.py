@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tests.checker.messages import Message, Record, copy_key, message_of
 from tests.checker.positions import Position
 
+COPY_SECONDS = 120  # PROTOCOL.md section 5: after so much record time the same id is another message
+
 
 @dataclass
 class ChannelLog:
@@ -30,9 +32,6 @@ class ChannelLog:
         """Which message has an offset; None if none has."""
         index = bisect_left(self.offsets, offset)
         return index if index < len(self.offsets) and self.offsets[index] == offset else None
-
-
-COPY_SECONDS = 120  # PROTOCOL.md section 5: after so much record time the same id is another message
 
 
 class UnknownLife(LookupError):

@@ -18,9 +18,7 @@ class Verdict(enum.Enum):
     REORDERED = "reordered"
     FOREIGN = "foreign"  # of another channel, of no record, altered, or on a channel that was not attached
     UNTOLD = "gap not signalled"  # later messages came, earlier ones not, and nobody said so; or a false RESUMED
-    UNTRUE = (
-        "answered untruly"  # acknowledged and not in Kafka, or elsewhere; refused and in Kafka; published out of order
-    )
+    UNTRUE = "answered untruly"  # of a publication: Kafka does not say the same, or its order is another
     GROUNDLESS = "told for nothing"  # a loss was told where none can be justified
 
 
